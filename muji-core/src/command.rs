@@ -3,10 +3,12 @@
 use jid::BareJid;
 use muji_jingle::{Hold, Mute};
 use muji_xep::Secret;
+use muji_xep::bridge::BridgeMark;
 use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::Via;
 use muji_xep::rtp::Media;
 
+use crate::error::BridgeConflict;
 use crate::guest::Guest;
 
 /// What the user wants of a running call.
@@ -34,6 +36,11 @@ pub enum Command {
     /// These people take part through us: the room is told with each of our presences (RFC 4575). In a call with one person: they take part
     /// besides it, and its client is told if it reads that (XEP-0298). [`crate::bridge::Bridge`] says both.
     SetGuests(Vec<Guest>),
+    /// We are this bridge: presences in the room say so, and what is offered or answered from now on in a call with one person, which then
+    /// has a conference at one end (XEP-0298). [`crate::bridge::Bridge`] says it.
+    SetBridge(BridgeMark),
+    /// End a call, as the other is a conference too and both would not go together; it is told why.
+    Refuse(BridgeConflict),
     /// Let somebody into a room that we made.
     Admit(BareJid),
     /// Invite somebody to the call, after letting it in where that is ours to do. A call with one person first goes on in a

@@ -273,12 +273,33 @@ pub enum EndReason {
     /// The session did not come to be, or was lost.
     #[error(transparent)]
     Session(End),
+    /// It is a conference too, and would not go together with ours.
+    #[error(transparent)]
+    Conflict(BridgeConflict),
     /// The media layer ended.
     #[error("the media layer is gone, which is a fault of this program")]
     MediaGone,
     /// The connection to the server did not come back, or came back without the room.
     #[error("the connection to the server was lost")]
     Disconnected,
+}
+
+/// Why a bridge does not talk with another conference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BridgeConflict {
+    /// Our own bridge is behind it.
+    #[error("these bridges are joined already; in a ring of rooms all would hear themselves")]
+    Ring,
+    /// One of the two is joined with another bridge: what is behind that could be ours.
+    #[error("one of these bridges is joined with another one already; a bridge joins two rooms at most")]
+    Chain,
+    /// It is in the room's call.
+    #[error("it takes part in the room's call itself; all there would hear themselves")]
+    InRoom,
+    /// There is one already.
+    #[error("another conference takes part already; of two each could be fed by the other")]
+    SecondFocus,
 }
 
 /// What a server means that does not deliver a message to a person.
@@ -386,6 +407,22 @@ mod tests {
                  after the @",
             ),
             (EndReason::Unreachable("gone".to_owned()), "the call could not be delivered: gone"),
+            (
+                EndReason::Conflict(BridgeConflict::Ring),
+                "these bridges are joined already; in a ring of rooms all would hear themselves",
+            ),
+            (
+                EndReason::Conflict(BridgeConflict::Chain),
+                "one of these bridges is joined with another one already; a bridge joins two rooms at most",
+            ),
+            (
+                EndReason::Conflict(BridgeConflict::InRoom),
+                "it takes part in the room's call itself; all there would hear themselves",
+            ),
+            (
+                EndReason::Conflict(BridgeConflict::SecondFocus),
+                "another conference takes part already; of two each could be fed by the other",
+            ),
             (EndReason::Room(RoomFault::Full), "the room is full; try again when somebody has left"),
         ];
         for (reason, sentence) in sentences {

@@ -2,6 +2,7 @@
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, RingStopped, SessionId, Silence};
+use muji_xep::bridge::BridgeMark;
 use muji_xep::dtmf::Digit;
 use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
@@ -105,6 +106,8 @@ pub enum Event {
     PeerContents(Peer, Vec<(String, Media)>),
     /// These people take part through it, as it is a bridge; what it hears they may hear, and nothing says who they are but the bridge.
     PeerGuests(Peer, Vec<Guest>),
+    /// It is a conference, such as a mixer (XEP-0298), and perhaps this bridge; in a room: this bridge, or none any more.
+    PeerFocus(Peer, Option<BridgeMark>),
     /// We called it.
     PeerOffered(Peer),
     /// Both sides agreed; the transports connect.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use jid::FullJid;
+use muji_xep::bridge::BridgeMark;
 use muji_xep::jingle::Content;
 use muji_xep::muji::MujiElement;
 use muji_xep::rtp::Media;
@@ -20,6 +21,8 @@ pub(crate) struct Occupant {
     pub(crate) muji: MujiElement,
     /// Who takes part through it.
     pub(crate) guests: Vec<Guest>,
+    /// It is this bridge.
+    pub(crate) bridge: Option<BridgeMark>,
     /// What its client cannot do.
     pub(crate) quirks: ClientQuirks,
     /// Since when it has been preparing, or has not.
@@ -60,13 +63,23 @@ impl Occupants {
         let quirks = quirks.or_else(|| known.map(|known| known.quirks)).unwrap_or_default();
         let since = known.filter(|known| known.muji.preparing == muji.preparing).map_or(now, |known| known.since);
         let guests = known.map(|known| known.guests.clone()).unwrap_or_default();
-        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, guests, quirks, since }))
+        let bridge = known.and_then(|known| known.bridge.clone());
+        Ok(self.occupants.insert(nick.to_owned(), Occupant { real, muji, guests, bridge, quirks, since }))
     }
 
     /// An occupant says who takes part through it. True if these are others than before.
     pub(crate) fn set_guests(&mut self, nick: &str, guests: &[Guest]) -> bool {
         let Some(known) = self.occupants.get_mut(nick).filter(|known| known.guests != guests) else { return false };
         known.guests = guests.to_vec();
+        true
+    }
+
+    /// An occupant says which bridge it is. True if that is another than before.
+    pub(crate) fn set_bridge(&mut self, nick: &str, bridge: Option<&BridgeMark>) -> bool {
+        let Some(known) = self.occupants.get_mut(nick).filter(|known| known.bridge.as_ref() != bridge) else {
+            return false;
+        };
+        known.bridge = bridge.cloned();
         true
     }
 

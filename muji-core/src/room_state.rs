@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use jid::FullJid;
+use muji_xep::bridge::BridgeMark;
 use muji_xep::conference_info::ConferenceInfo;
 use muji_xep::guard::Excess;
 use muji_xep::muc::{MucUser, code};
@@ -55,6 +56,8 @@ pub(crate) struct OccupantPresence {
     pub(crate) device: Option<u32>,
     /// Who takes part through it.
     pub(crate) guests: Vec<Guest>,
+    /// It is this bridge.
+    pub(crate) bridge: Option<BridgeMark>,
 }
 
 impl RoomPresence {
@@ -86,6 +89,7 @@ impl OccupantPresence {
             quirks: ClientQuirks::find(&presence.payloads),
             device: None,
             guests: Vec::new(),
+            bridge: BridgeMark::find(&presence.payloads),
         };
         if let Some(element) = MujiElement::find(&presence.payloads) {
             match guard::check(element) {

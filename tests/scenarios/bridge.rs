@@ -1,11 +1,17 @@
 //! People who know nothing of Muji are in a room's call, through somebody who is a bridge.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use muji_core::bridge::{AdmissionPolicy, CallerState, Pin};
-use muji_core::error::EndReason;
+use muji_core::bridge::{AdmissionPolicy, BridgeMark, CallerState, Pin};
+use muji_core::error::{BridgeConflict, EndReason};
 use muji_core::{EndpointStatus, Event, Guest, PairState};
-use muji_harness::world::{PersonId, World};
+use muji_harness::room::Rules;
+use muji_harness::world::{PersonId, SentStanza, World};
+use muji_xep::conference_info::ConferenceInfo;
+use muji_xep::jingle::Jingle;
+use muji_xep::muc::code;
+use muji_xep::{Element, Skipped, ns};
 
 use crate::{SECOND, over, people};
 
@@ -44,6 +50,34 @@ impl Bridged {
         let pair = self.world.pairs(self.juliet).into_iter().find(|pair| pair.peer.jid == phone);
         let short = |guest: Guest| (guest.name, guest.status, guest.muted);
         pair.into_iter().flat_map(|pair| pair.guests).map(short).collect()
+    }
+
+    /// What the bridge sent to somebody, by request: when, and what.
+    fn requests(&self, to: PersonId) -> Vec<(Duration, &Element)> {
+        let to = self.world.jid(to).to_string();
+        let sent = self.world.wire.iter().filter(|sent| sent.from == self.phone && sent.stanza.attr("to") == Some(&to));
+        let set = sent.filter(|SentStanza { stanza, .. }| stanza.name() == "iq" && stanza.attr("type") == Some("set"));
+        set.flat_map(|SentStanza { at, stanza, .. }| stanza.children().map(|payload| (*at, payload))).collect()
+    }
+
+    /// The documents among them: when, which version, and the names in it.
+    fn documents(&self, to: PersonId) -> Vec<(Duration, u32, Vec<String>)> {
+        let about = |(at, payload): (Duration, &Element)| {
+            let document = ConferenceInfo::find(std::slice::from_ref(payload))?;
+            assert_eq!(document.attr("state"), Some("full"));
+            let info = ConferenceInfo::read(document, &mut Skipped::default());
+            assert_eq!(info.entity, Some(self.world.jid(self.phone).to_bare()));
+            Some((at, info.version, info.users.into_iter().filter_map(|user| user.name).collect()))
+        };
+        self.requests(to).into_iter().filter_map(about).collect()
+    }
+
+    /// What the session of the bridge with somebody began with: its word, whether it says that it is a conference, and which bridge.
+    fn beginnings(&self, to: PersonId) -> Vec<(String, bool, Option<BridgeMark>)> {
+        let read = |(_, payload): (Duration, &Element)| Jingle::read(payload, &mut Skipped::default());
+        let jingle = self.requests(to).into_iter().filter(|(_, payload)| Jingle::matches(payload)).filter_map(read);
+        let begins = jingle.map(|jingle| (jingle.action.to_string(), jingle.is_focus, jingle.bridge));
+        begins.filter(|(action, ..)| matches!(action.as_str(), "session-initiate" | "session-accept")).collect()
     }
 
     fn is_connected(&self, who: PersonId) -> bool {
@@ -147,4 +181,133 @@ fn forty_who_call_at_once_are_let_in_as_far_as_there_are_places_and_the_room_goe
     let inside = crowd.iter().filter(|who| it.is_connected(**who)).count();
     assert_eq!(inside, 5);
     assert!(it.world.hears(it.juliet, it.phone), "the room hears the bridge");
+}
+
+// Shows brg-show-04.
+#[test]
+fn callers_whose_clients_read_it_are_told_who_takes_part_at_most_once_a_second() {
+    let mut it = bridged(AdmissionPolicy::default());
+    it.world.answer_disco_with(it.nurse, "https://example.org/nurse", &[ns::COIN]);
+    it.world.answer_disco(it.tybalt, "https://example.org/tybalt");
+    it.calls(it.nurse);
+    it.calls(it.tybalt);
+    for _ in 0..3 {
+        it.world.leave(it.tybalt);
+        it.calls(it.tybalt);
+    }
+    let told = it.documents(it.nurse);
+    let names = |(.., names): &(Duration, u32, Vec<String>)| names.clone();
+    assert_eq!(told.first().map(names), Some(vec!["juliet".to_owned(), "romeo".to_owned()]));
+    assert_eq!(told.last().map(names), Some(["tybalt", "juliet", "romeo"].map(str::to_owned).to_vec()));
+    assert!(told.windows(2).all(|pair| pair[0].0 + SECOND <= pair[1].0 && pair[0].1 < pair[1].1), "{told:?}");
+    assert_eq!(it.documents(it.tybalt), []);
+    it.world.run_for(60 * SECOND);
+    assert_eq!(it.documents(it.nurse), told, "nothing is said again, though nobody answered");
+    assert!(it.is_connected(it.nurse) && it.is_connected(it.tybalt));
+}
+
+// Shows brg-show-06.
+#[test]
+fn in_a_room_that_hides_addresses_from_now_on_callers_are_shown_without_theirs() {
+    let mut it = bridged(AdmissionPolicy::default());
+    it.world.answer_disco_with(it.tybalt, "https://example.org/tybalt", &[ns::COIN]);
+    it.calls(it.nurse);
+    it.calls(it.tybalt);
+    let room = it.world.room("balcony");
+    it.world.service.rooms.set(&room, Rules { hides_jids: true, ..Rules::default() });
+    it.world.with_rooms(|rooms| rooms.announce(&room, code::NOW_SEMI_ANONYMOUS));
+    let before = it.world.wire.len();
+    it.world.run_for(3 * SECOND);
+    assert_eq!(it.guests(), [connected("Guest 1"), connected("Guest 2")]);
+    let phone = it.phone;
+    let said = it.world.wire[before..].iter().filter(|sent| sent.from == phone);
+    let said: Vec<String> = said.map(|sent| String::from(&sent.stanza)).filter(|it| it.contains("<users")).collect();
+    assert!(said.len() == 2 && said.iter().all(|it| !it.contains("nurse@")), "{said:?}");
+    assert_eq!(it.documents(it.tybalt).last().map(|(.., names)| names[0].as_str()), Some("Guest 1"));
+}
+
+#[test]
+fn what_a_bridge_answers_and_offers_says_that_it_is_a_conference_and_which_bridge() {
+    let mut it = bridged(AdmissionPolicy::default());
+    it.calls(it.nurse);
+    it.world.dial_in(it.phone, it.tybalt);
+    it.world.run_for(SECOND);
+    it.world.pick_up(it.tybalt);
+    it.world.run_for(3 * SECOND);
+    assert_eq!(it.guests(), [connected("nurse"), connected("tybalt")]);
+    let [(accept, true, Some(ours))] = &it.beginnings(it.nurse)[..] else { panic!("{:?}", it.beginnings(it.nurse)) };
+    assert_eq!((accept.as_str(), ours.behind.len()), ("session-accept", 0));
+    assert_eq!(it.beginnings(it.tybalt), [("session-initiate".to_owned(), true, Some(ours.clone()))]);
+}
+
+/// Rooms, each with somebody in it and bridges, who are each other's contacts.
+fn rooms_with_bridges<const N: usize>(rooms: [(&str, &str); N]) -> (World, [PersonId; N]) {
+    let mut world = World::new(1);
+    let bridges = rooms.map(|(room, name)| {
+        let people = [world.person(&format!("host-of-{name}")), world.person(name)];
+        for who in people {
+            world.join(who, room);
+            world.run_for(SECOND);
+        }
+        people[1]
+    });
+    world.befriend_all();
+    bridges.iter().for_each(|who| world.bridge(*who, AdmissionPolicy::default()));
+    world.run_for(SECOND);
+    (world, bridges)
+}
+
+fn conflicts(world: &World, who: PersonId) -> Vec<BridgeConflict> {
+    let of = |over: &Option<EndReason>| if let Some(EndReason::Conflict(why)) = over { Some(*why) } else { None };
+    world.gone_callers(who).iter().filter_map(|caller| of(&caller.over)).collect()
+}
+
+// Shows brg-loop-02.
+#[test]
+fn two_rooms_are_joined_once_and_a_second_way_that_would_make_a_ring_is_refused() {
+    let (mut world, [a, b, c, d]) =
+        rooms_with_bridges([("balcony", "a"), ("garden", "b"), ("balcony", "c"), ("garden", "d")]);
+    world.dial_in(a, b);
+    world.run_for(5 * SECOND);
+    assert_eq!((world.joined_calls(a), world.joined_calls(b)), (2, 2), "one way");
+    assert!(world.callers(a)[0].is_focus && world.callers(b)[0].bridge.is_some());
+    world.dial_in(d, c);
+    world.run_for(5 * SECOND);
+    assert!(world.callers(c).is_empty() && world.callers(d).is_empty());
+    assert_eq!((world.joined_calls(c), world.joined_calls(d)), (0, 0));
+    assert_eq!([conflicts(&world, c), conflicts(&world, d)].concat(), [BridgeConflict::Chain]);
+    assert_eq!((world.joined_calls(a), world.joined_calls(b)), (2, 2), "the first way stays");
+}
+
+#[test]
+fn two_ways_between_two_rooms_that_begin_at_once_do_not_both_stay() {
+    let (mut world, [a, b, c, d]) =
+        rooms_with_bridges([("balcony", "a"), ("garden", "b"), ("balcony", "c"), ("garden", "d")]);
+    world.dial_in(a, b);
+    world.dial_in(d, c);
+    world.run_for(10 * SECOND);
+    let ways = [a, c].into_iter().filter(|who| !world.callers(*who).is_empty()).count();
+    assert!(ways <= 1, "{:?}", [a, b, c, d].map(|who| world.callers(who).len()));
+    assert!([a, b, c, d].iter().any(|who| conflicts(&world, *who) == [BridgeConflict::Ring]));
+}
+
+#[test]
+fn two_bridges_that_call_each_other_at_once_have_one_call() {
+    let (mut world, [a, b]) = rooms_with_bridges([("balcony", "a"), ("garden", "b")]);
+    world.dial_in(a, b);
+    world.dial_in(b, a);
+    world.run_for(10 * SECOND);
+    assert_eq!((world.callers(a).len(), world.callers(b).len()), (1, 1));
+    assert_eq!((world.joined_calls(a), world.joined_calls(b)), (2, 2));
+}
+
+#[test]
+fn rooms_are_not_joined_in_a_row_which_could_become_a_ring() {
+    let (mut world, [a, b, c]) = rooms_with_bridges([("balcony", "a"), ("garden", "b"), ("orchard", "c")]);
+    world.dial_in(a, b);
+    world.run_for(5 * SECOND);
+    world.dial_in(c, b);
+    world.run_for(5 * SECOND);
+    assert_eq!((world.callers(a).len(), world.callers(b).len(), world.callers(c).len()), (1, 1, 0));
+    assert_eq!(conflicts(&world, b), [BridgeConflict::Chain]);
 }

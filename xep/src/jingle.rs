@@ -5,6 +5,7 @@ use std::fmt;
 use jid::BareJid;
 use minidom::Element;
 
+use crate::bridge::{self, BridgeMark};
 pub use crate::content::{Content, MAX_CONTENTS};
 use crate::element::{Build, parsed, text};
 use crate::session_info::SessionInfo;
@@ -248,6 +249,10 @@ pub struct Jingle {
     pub why: Option<ReasonElement>,
     /// The payload of a session-info.
     pub info: Option<SessionInfo>,
+    /// The sender is a conference, such as a mixer (XEP-0298); read with an offer and its answer.
+    pub is_focus: bool,
+    /// The sender is this bridge; read with an offer and its answer.
+    pub bridge: Option<BridgeMark>,
 }
 
 impl Jingle {
@@ -264,6 +269,8 @@ impl Jingle {
             room: None,
             why: None,
             info: None,
+            is_focus: false,
+            bridge: None,
         }
     }
 
@@ -281,6 +288,7 @@ impl Jingle {
         let mut this = Self::new(action, &text(element, "sid")?);
         this.initiator = text(element, "initiator");
         this.responder = text(element, "responder");
+        let begins = matches!(this.action, Action::SessionInitiate | Action::SessionAccept);
         let mut info = None;
         let contents = || element.children().filter(|child| child.is("content", ns::JINGLE));
         if this.action == Action::ContentModify && contents().any(|content| content.attr("senders").is_none()) {
@@ -303,6 +311,10 @@ impl Jingle {
                 if let Some(room) = child.attr("room").filter(|_| this.room.is_none()) {
                     skipped.note("muji", format_args!("the room {room}, which is no JID"));
                 }
+            } else if begins && bridge::is_focus(child) {
+                this.is_focus = true;
+            } else if begins && child.is("bridge", ns::BRIDGE) {
+                this.bridge = BridgeMark::read(child);
             } else if this.action == Action::SessionInfo && info.is_none() {
                 info = Some(child);
             } else {
@@ -330,6 +342,8 @@ impl Jingle {
             .with("sid", &self.sid)
             .children_from(contents)
             .children_from(self.group.as_ref().map(Group::write))
+            .children_from(self.is_focus.then(bridge::focus))
+            .children_from(self.bridge.as_ref().map(BridgeMark::write))
             .children_from(self.info.as_ref().and_then(SessionInfo::write))
             .children_from(self.why.as_ref().map(ReasonElement::write))
             .children_from(self.room.as_ref().map(muji::marker))

@@ -14,6 +14,7 @@
 //! | 0482 Call invites, 0334 hints | 0.1.0, 1.0.0 | [`invite`] |
 //! | 0215 External services | 1.0.0 | [`extdisco`] |
 //! | RFC 4575, who is in a conference; 0298 | 0.2 | [`conference_info`] |
+//! | 0298, that one end is a conference; bridges in a ring | 0.2 | [`bridge`] |
 //! | 0030 Service discovery: answers | 2.5.0 | [`disco`] |
 //! | RFC 6121, contacts | | [`roster`] |
 //! | SDP, for media layers: RFC 8839, RFC 8122 | | [`sdp`] |
@@ -41,6 +42,7 @@
 // What the network says must not be able to end the process.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod bridge;
 mod codec_parameters;
 pub mod conference_info;
 mod content;

@@ -66,6 +66,8 @@ pub const DELAY: &str = "urn:xmpp:delay";
 pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 /// XEP-0298, that a client is or knows a conference.
 pub const COIN: &str = "urn:xmpp:coin:1";
+/// No XEP: a bridge and those behind it ([`crate::bridge`]).
+pub const BRIDGE: &str = "https://github.com/muji-rs/muji#bridge";
 /// RFC 4575, who is in a conference.
 pub const CONFERENCE_INFO: &str = "urn:ietf:params:xml:ns:conference-info";
 /// XEP-0115.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use jid::BareJid;
 use muji_jingle::CallId;
+use muji_xep::bridge::BridgeMark;
 use muji_xep::conference_info::EndpointStatus;
 use muji_xep::dtmf::Digit;
 
@@ -73,6 +74,10 @@ pub struct Caller {
     pub holds: bool,
     /// Its call has video: it is sent who speaks.
     pub video: bool,
+    /// Its client is a conference itself, such as a mixer (XEP-0298): one caller at most is.
+    pub is_focus: bool,
+    /// It is this bridge.
+    pub bridge: Option<BridgeMark>,
     /// Why it is gone.
     pub over: Option<EndReason>,
     pub(super) tries: u32,
@@ -81,6 +86,8 @@ pub struct Caller {
     pub(super) told: Option<Guest>,
     /// The others, as it was told of them last.
     pub(super) informed: Vec<Guest>,
+    /// What its client was told that we are.
+    pub(super) marked: Option<BridgeMark>,
 }
 
 /// What a key does.
@@ -105,11 +112,14 @@ impl Caller {
             muted_itself: false,
             holds: false,
             video: false,
+            is_focus: false,
+            bridge: None,
             over: None,
             tries: 0,
             digits: String::new(),
             told: None,
             informed: Vec::new(),
+            marked: None,
         }
     }
 

@@ -16,6 +16,8 @@
 
 mod admission;
 mod caller;
+mod chat;
+mod links;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, FullJid};
 use muji_jingle::CallId;
 use muji_xep::dtmf::Digit;
 use muji_xep::rtp::Media;
@@ -33,17 +35,19 @@ pub use admission::{
     MAX_FAILURES, MAX_LOBBY, MAX_TRIES, Pin, USUAL_CALLERS,
 };
 pub use caller::{Caller, CallerState};
+pub use muji_xep::bridge::BridgeMark;
 
 use crate::command::Command;
-use crate::error::EndReason;
+use crate::error::{BridgeConflict, EndReason};
 use crate::event::{Event, EventScope};
 use crate::guest::Guest;
 #[cfg(doc)]
 use crate::media::MediaCommand;
 use crate::media::{Audibility, Prompt};
-use admission::{Admission, Attempts};
 use crate::warning::Warning;
+use admission::{Admission, Attempts};
 use caller::Pressed;
+use links::Links;
 use roster::Roster;
 
 /// How long somebody may take to enter the PIN.
@@ -57,9 +61,6 @@ pub const ALONE: Duration = Duration::from_secs(300);
 
 /// Between two tones for callers who are alone.
 const ALONE_TONE: Duration = Duration::from_secs(15);
-
-/// Longest line of chat that is looked at; PINs and commands are shorter.
-const MAX_LINE: usize = 64;
 
 /// What a bridge wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,20 +91,23 @@ pub struct Bridge {
     numbered: u32,
     /// Who is in the room's call but us.
     in_room: Roster,
+    links: Links,
     /// Since when nobody is, and when callers are told next.
     alone: Option<(Instant, Instant)>,
-    /// What was said last of who hears whom, and of the callers.
+    /// What was said last of who hears whom, of the callers, and of ourselves.
     joined: BTreeMap<CallId, Audibility>,
     /// The room is sent video: that of who speaks among the callers.
     video: bool,
     /// It is in any case, as we have a camera.
     own_video: bool,
     shown: Vec<Guest>,
+    marked: Option<BridgeMark>,
     out: VecDeque<BridgeOutput>,
 }
 
 impl Bridge {
-    /// A bridge into the call of a room, for those who may call it.
+    /// A bridge into the call of a room, for those who may call it. Make it with the call, or pass on the call's events so far: they say who
+    /// is there.
     #[must_use]
     pub fn new(now: Instant, room: CallId, policy: AdmissionPolicy) -> Self {
         Self {
@@ -113,11 +117,13 @@ impl Bridge {
             attempts: Attempts::default(),
             numbered: 0,
             in_room: Roster::default(),
+            links: Links::default(),
             alone: Some((now, now)),
             joined: BTreeMap::new(),
             video: false,
             own_video: false,
             shown: Vec::new(),
+            marked: None,
             out: VecDeque::new(),
         }
     }
@@ -165,11 +171,15 @@ impl Bridge {
             }
             Event::PeerLeft(peer) | Event::PeerFailed(peer, _) => {
                 self.in_room.left(peer);
+                if matches!(event, Event::PeerLeft(_)) {
+                    self.links.in_room(&peer.jid, None);
+                }
                 if self.in_room.is_empty() {
                     self.alone.get_or_insert((now, now));
                 }
             }
             Event::NotAdded { media: Media::Video, .. } => self.video = false,
+            Event::PeerFocus(peer, bridge) => self.links.in_room(&peer.jid, bridge.as_ref()),
             Event::PeerMuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, true),
             Event::PeerUnmuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, false),
             Event::Warning(Warning::RoomHidesJids) => self.in_room.hides_jids(),
@@ -244,11 +254,34 @@ impl Bridge {
                 caller.video = true;
                 self.out.push_back(BridgeOutput::Command(call, Command::Add(Media::Video)));
             }
+            Event::PeerFocus(_, bridge) => self.said_focus(call, bridge.as_ref()),
+            Event::PeerMoved(_) => {
+                caller.is_focus = false; // Its other device says what it is.
+                caller.bridge = None;
+            }
             Event::PeerHeld(_) => caller.holds = true,
             Event::PeerUnheld(_) => caller.holds = false,
             Event::Ended(why) => self.gone(call, why),
             _ => {}
         }
+    }
+
+    /// Somebody's client is a conference too, or another bridge.
+    fn said_focus(&mut self, call: CallId, bridge: Option<&BridgeMark>) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        caller.is_focus = true;
+        caller.bridge = bridge.cloned();
+        let Some(caller) = self.callers.get(&call) else { return };
+        let in_room = self.in_room.has(&caller.jid).then_some(BridgeConflict::InRoom);
+        match self.links.conflict(&self.callers, caller).or(in_room) {
+            Some(why) => self.refuse(call, why),
+            None => self.out.push_back(BridgeOutput::Changed(Box::new(caller.clone()))),
+        }
+    }
+
+    fn refuse(&mut self, call: CallId, why: BridgeConflict) {
+        self.callers.get_mut(&call).into_iter().for_each(|caller| caller.state = CallerState::Leaving);
+        self.out.push_back(BridgeOutput::Command(call, Command::Refuse(why)));
     }
 
     fn gone(&mut self, call: CallId, why: &EndReason) {
@@ -293,60 +326,6 @@ impl Bridge {
         if tries >= MAX_TRIES {
             self.hang_up(call);
         }
-    }
-
-    /// A line of chat to the account: clients without keys of a telephone say it so. `493021` or `493021#` enters a PIN, `mute` and `unmute`
-    /// are what `*6` is, `who` asks who takes part. Lines of others than callers have no effect.
-    pub fn handle_chat(&mut self, now: Instant, from: &Jid, body: &str) {
-        let who = from.to_bare();
-        let line = body.trim();
-        let Some(call) = self.callers.values().find(|caller| caller.jid == who).map(|caller| caller.call) else {
-            return;
-        };
-        if line.len() > MAX_LINE {
-            return;
-        }
-        let digits = line.strip_suffix('#').unwrap_or(line);
-        let waits = self.callers.get(&call).is_some_and(Caller::waits);
-        match line.to_ascii_lowercase().as_str() {
-            _ if waits && !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
-                self.entered(now, call, digits);
-                self.reply_admission(call, who);
-            }
-            _ if waits => self.out.push_back(BridgeOutput::Reply(who, "Enter the PIN, then #.".to_owned())),
-            "mute" | "unmute" => {
-                if self.callers.get(&call).is_some_and(|caller| caller.muted_by_key == (line.len() == "mute".len())) {
-                    return;
-                }
-                self.mutes_itself(call);
-                let muted = self.callers.get(&call).is_some_and(Caller::is_muted);
-                let said = if muted { "You are muted." } else { "You are heard." };
-                self.out.push_back(BridgeOutput::Reply(who, said.to_owned()));
-            }
-            "who" => {
-                let callers = self.callers.values().filter(|caller| caller.state == CallerState::In).count();
-                let said = format!("In the room: {}. Callers: {callers}.", self.in_room.len());
-                self.out.push_back(BridgeOutput::Reply(who, said));
-            }
-            _ => {
-                let said = "mute or *6 mutes you, unmute lets you be heard, who says how many take part.";
-                self.out.push_back(BridgeOutput::Reply(who, said.to_owned()));
-            }
-        }
-        self.settle(now);
-    }
-
-    fn reply_admission(&mut self, call: CallId, who: BareJid) {
-        let Some(caller) = self.callers.get(&call) else { return };
-        let said = match MAX_TRIES.saturating_sub(caller.tries) {
-            _ if !caller.waits() => match self.in_room.shown(caller) {
-                Guest { jid: Some(_), .. } => "You are in the call; the others see your address.".to_owned(),
-                Guest { name, .. } => format!("You are in the call; the others see you as {name}."),
-            },
-            0 => "Wrong PIN.".to_owned(),
-            tries => format!("Wrong PIN. Tries left: {tries}."),
-        };
-        self.out.push_back(BridgeOutput::Reply(who, said));
     }
 
     /// Somebody asks to see whether the account is there (a presence of type `subscribe`). Who may call it is answered, others are not.
@@ -454,8 +433,34 @@ impl Bridge {
         self.out.pop_front()
     }
 
+    /// Gives the bridge a name among bridges, if it has none yet. It must not be guessed: who knows it can keep two bridges apart.
+    pub(crate) fn name_among_bridges(&mut self, name: impl FnOnce() -> String) {
+        if !self.links.is_named() {
+            self.links.set_id(name());
+            self.say_marks();
+        }
+    }
+
+    /// Says which bridge we are where that is new, and ends calls that make a ring.
+    fn say_marks(&mut self) {
+        self.links.in_ring(&self.callers).into_iter().for_each(|call| self.refuse(call, BridgeConflict::Ring));
+        let marked = self.links.for_room(&self.callers);
+        if self.marked != marked {
+            self.marked.clone_from(&marked);
+            let of_room = marked.map(|mark| BridgeOutput::Command(self.room, Command::SetBridge(mark)));
+            self.out.extend(of_room);
+        }
+        for call in self.callers.keys().copied().collect::<Vec<_>>() {
+            let marked = self.links.for_caller(&self.callers, call);
+            let Some(caller) = self.callers.get_mut(&call).filter(|caller| caller.marked != marked) else { continue };
+            caller.marked.clone_from(&marked);
+            self.out.extend(marked.map(|mark| BridgeOutput::Command(call, Command::SetBridge(mark))));
+        }
+    }
+
     /// Says what is another than before: who hears whom, and who calls.
     fn settle(&mut self, now: Instant) {
+        self.say_marks();
         if self.callers.values().all(|caller| caller.state != CallerState::In)
             && let Some((since, tone)) = &mut self.alone
         {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jid::FullJid;
+use jid::{BareJid, FullJid};
 use muji_jingle::CallId;
 use muji_xep::conference_info::MAX_USERS;
 
@@ -42,6 +42,10 @@ impl Roster {
 
     pub(super) fn is_empty(&self) -> bool {
         self.people.is_empty()
+    }
+
+    pub(super) fn has(&self, who: &BareJid) -> bool {
+        self.people.keys().any(|jid| jid.to_bare() == *who)
     }
 
     pub(super) fn connected(&mut self, peer: &Peer) {

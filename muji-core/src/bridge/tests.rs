@@ -1,5 +1,6 @@
 use super::*;
 use crate::peer::Peer;
+use crate::warning::Warning;
 
 const ROOM: CallId = CallId(1);
 
@@ -346,11 +347,11 @@ fn in_a_room_that_hides_addresses_callers_are_guests_for_all_but_the_owner() {
     told.informed();
     told.event(ROOM, &Event::Warning(Warning::RoomHidesJids));
     let said = told.all_outputs();
-    let of_room = said.iter().find_map(|output| match output {
-        BridgeOutput::Command(ROOM, Command::SetGuests(guests)) => Some(guests.clone()),
-        _ => None,
+    let of_room = said.iter().find_map(|output| {
+        if let BridgeOutput::Command(ROOM, Command::SetGuests(guests)) = output { Some(guests) } else { None }
     });
-    let of_room: Vec<_> = of_room.iter().flatten().map(|guest| (guest.name.as_str(), guest.jid.is_some())).collect();
+    let of_room: Vec<_> =
+        of_room.into_iter().flatten().map(|guest| (guest.name.as_str(), guest.jid.is_some())).collect();
     assert_eq!(of_room, [("Guest 1", false), ("Guest 2", false)]);
     let informed: Vec<_> = said.iter().filter_map(informed).collect();
     assert_eq!(informed, [(2, vec![("Guest 2".to_owned(), false), ("juliet".to_owned(), false)])]);
@@ -360,4 +361,109 @@ fn in_a_room_that_hides_addresses_callers_are_guests_for_all_but_the_owner() {
     assert!(told.outputs().contains(&reply));
     told.event(ROOM, &Event::Joined { contents: Vec::new() });
     assert!(told.informed().contains(&(2, vec![("eve".to_owned(), true), ("juliet".to_owned(), false)])));
+}
+
+fn mark(id: &str, behind: &[&str]) -> BridgeMark {
+    BridgeMark { id: id.to_owned(), behind: behind.iter().map(|id| (*id).to_owned()).collect() }
+}
+
+/// A bridge, called by a contact that is a conference; what it says of bridges then.
+fn met_by(before: impl FnOnce(&mut Told), bridge_of_caller: Option<BridgeMark>) -> (Told, Vec<BridgeOutput>) {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.bridge.name_among_bridges(|| "m".to_owned());
+    before(&mut told);
+    told.contact_calls(9, "abbot");
+    told.outputs();
+    told.event(CallId(9), &Event::PeerFocus(peer("abbot"), bridge_of_caller));
+    let about_bridges =
+        |output: &BridgeOutput| matches!(output, BridgeOutput::Command(_, Command::SetBridge(_) | Command::Refuse(_)));
+    let said = told.outputs().into_iter().filter(about_bridges).collect();
+    (told, said)
+}
+
+fn refuse(call: u64, why: BridgeConflict) -> BridgeOutput {
+    BridgeOutput::Command(CallId(call), Command::Refuse(why))
+}
+
+#[test]
+fn a_bridge_names_itself_to_the_room_and_to_callers_with_those_behind_it() {
+    let (mut told, said) = met_by(|_| (), Some(mark("a", &[])));
+    assert_eq!(said, [BridgeOutput::Command(ROOM, Command::SetBridge(mark("m", &["a"])))]);
+    told.contact_calls(10, "dan");
+    let of_dan = BridgeOutput::Command(CallId(10), Command::SetBridge(mark("m", &["a"])));
+    assert!(told.outputs().contains(&of_dan));
+    let abbot = told.bridge.callers().next().map(|caller| (caller.is_focus, caller.bridge.clone()));
+    assert_eq!(abbot, Some((true, Some(mark("a", &[])))));
+    told.event(CallId(9), &Event::Ended(EndReason::HungUp));
+    let said = told.outputs();
+    assert!(said.contains(&BridgeOutput::Command(ROOM, Command::SetBridge(mark("m", &[])))), "{said:?}");
+    assert!(said.contains(&BridgeOutput::Command(CallId(10), Command::SetBridge(mark("m", &[])))), "{said:?}");
+}
+
+// Shows brg-loop-02.
+#[test]
+fn a_bridge_behind_which_we_are_or_others_is_refused_and_the_owner_learns_why() {
+    let (mut told, said) = met_by(|_| (), Some(mark("a", &["b", "m"])));
+    assert_eq!(said, [refuse(9, BridgeConflict::Ring)]);
+    told.event(CallId(9), &Event::Ended(EndReason::Conflict(BridgeConflict::Ring)));
+    let over = told
+        .all_outputs()
+        .into_iter()
+        .find_map(|output| if let BridgeOutput::Changed(caller) = output { caller.over } else { None });
+    assert_eq!(over, Some(EndReason::Conflict(BridgeConflict::Ring)));
+    assert_eq!(met_by(|_| (), Some(mark("m", &[]))).1, [refuse(9, BridgeConflict::Ring)]);
+    assert_eq!(met_by(|_| (), Some(mark("a", &["b"]))).1, [refuse(9, BridgeConflict::Chain)]);
+    let joined = |told: &mut Told| {
+        told.contact_calls(2, "prior");
+        told.event(CallId(2), &Event::PeerFocus(peer("prior"), Some(mark("p", &[]))));
+    };
+    assert_eq!(met_by(joined, Some(mark("a", &[]))).1, [refuse(9, BridgeConflict::Chain)]);
+}
+
+#[test]
+fn a_bridge_whose_room_is_joined_by_another_one_takes_no_bridge() {
+    let another = |behind: &'static [&str]| {
+        move |told: &mut Told| told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark("z", behind))))
+    };
+    assert_eq!(met_by(another(&["b"]), Some(mark("a", &[]))).1, [refuse(9, BridgeConflict::Chain)]);
+    assert!(!met_by(another(&[]), Some(mark("a", &[]))).1.contains(&refuse(9, BridgeConflict::Chain)));
+    assert_eq!(met_by(another(&[]), Some(mark("z", &[]))).1, [refuse(9, BridgeConflict::InRoom)]);
+    let gone = |told: &mut Told| {
+        another(&["b"])(told);
+        told.event(ROOM, &Event::PeerLeft(peer("juliet")));
+    };
+    assert!(!met_by(gone, Some(mark("a", &[]))).1.contains(&refuse(9, BridgeConflict::Chain)));
+}
+
+#[test]
+fn of_two_calls_that_make_a_ring_at_once_the_bridge_with_the_higher_id_ends_its_own() {
+    for (other, ends) in [("a", true), ("z", false)] {
+        let (mut told, _) = met_by(|_| (), Some(mark("b", &[])));
+        told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark(other, &["c"]))));
+        assert_eq!(told.outputs().contains(&refuse(9, BridgeConflict::Ring)), ends, "{other}");
+        let again = told.outputs();
+        told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark(other, &["c", "d"]))));
+        assert!(again.is_empty() && !told.outputs().contains(&refuse(9, BridgeConflict::Ring)), "it is said once");
+    }
+}
+
+// Shows brg-loop-03.
+#[test]
+fn of_foreign_mixers_one_takes_part_and_none_from_the_room() {
+    let (told, said) = met_by(|_| (), None);
+    assert_eq!(said, []);
+    assert!(told.bridge.callers().all(|caller| caller.is_focus && caller.bridge.is_none()));
+    let mixer = |told: &mut Told| {
+        told.contact_calls(2, "prior");
+        told.event(CallId(2), &Event::PeerFocus(peer("prior"), None));
+    };
+    assert_eq!(met_by(mixer, None).1, [refuse(9, BridgeConflict::SecondFocus)]);
+    assert_eq!(met_by(mixer, Some(mark("a", &[]))).1, [refuse(9, BridgeConflict::SecondFocus)]);
+    let left = |told: &mut Told| {
+        mixer(told);
+        told.event(CallId(2), &Event::Ended(EndReason::HungUp));
+    };
+    assert_eq!(met_by(left, None).1, []);
+    let in_room = |told: &mut Told| told.event(ROOM, &Event::PeerConnected(peer("abbot"), muji_jingle::SessionId(7)));
+    assert_eq!(met_by(in_room, None).1, [refuse(9, BridgeConflict::InRoom)]);
 }

@@ -35,6 +35,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Hold, Mute, Session, SessionId};
+use muji_xep::bridge::BridgeMark;
 use muji_xep::jingle::{Content, Jingle};
 use muji_xep::muji::MujiElement;
 use muji_xep::rtp::Media;
@@ -80,6 +81,8 @@ pub(crate) struct Conference {
     /// Who takes part through us, as a bridge, and how often that was another than before; 0 if we are none.
     through_us: Vec<Guest>,
     guests_version: u32,
+    /// We are this bridge.
+    bridge: Option<BridgeMark>,
 }
 
 impl Conference {
@@ -98,6 +101,7 @@ impl Conference {
             shown_to: None,
             through_us: Vec::new(),
             guests_version: 0,
+            bridge: None,
         };
         this.enter_room(cx);
         this
@@ -263,6 +267,12 @@ impl Conference {
                     self.restate_muji(cx);
                 }
             }
+            Command::SetBridge(bridge) => {
+                if self.bridge.as_ref() != Some(&bridge) {
+                    self.bridge = Some(bridge);
+                    self.restate_muji(cx);
+                }
+            }
             Command::Add(media) => return self.add(cx, media),
             Command::Remove(media) => return self.remove(cx, &media),
             Command::Admit(guest) => return self.admit(cx, &guest),
@@ -270,7 +280,7 @@ impl Conference {
             Command::InviteToRoom(guest, via) => {
                 return self.invite(cx, Invitee { jid: guest, to: Invites::Room(via) });
             }
-            Command::Accept(_) | Command::Decline => return Err(Refused::NotRinging),
+            Command::Accept(_) | Command::Decline | Command::Refuse(_) => return Err(Refused::NotRinging),
         }
         Ok(())
     }
@@ -448,9 +458,10 @@ impl Conference {
             device.map(|device| element.append_child(device));
             element
         });
+        let bridge = self.bridge.as_ref().filter(|_| muji.is_some()).map(BridgeMark::write);
         let guests = muji.is_some() && self.guests_version > 0;
         let guests = guests.then(|| guest::document(None, self.guests_version, &self.through_us).write());
-        let said = stanza::available(enter.into_iter().chain(muji).chain(guests).chain(extras));
+        let said = stanza::available(enter.into_iter().chain(muji).chain(bridge).chain(guests).chain(extras));
         let to = Some(self.membership.occupant().clone().into());
         cx.send(Presence { type_: kind, to, id: Some(id.clone()), ..said });
         id

@@ -223,8 +223,12 @@ impl Conference {
         }
         self.takes_part(cx, nick, real.clone(), muji.clone(), described.quirks);
         if self.occupants.set_guests(nick, &described.guests) {
-            let peer = Peer { nick: nick.to_owned(), jid: real };
+            let peer = Peer { nick: nick.to_owned(), jid: real.clone() };
             self.event(cx, Event::PeerGuests(peer, described.guests.clone()));
+        }
+        if self.occupants.set_bridge(nick, described.bridge.as_ref()) {
+            let peer = Peer { nick: nick.to_owned(), jid: real };
+            self.event(cx, Event::PeerFocus(peer, described.bridge.clone()));
         }
         self.occupants.share(nick, &described.user.devices);
         self.publish_in_turn(cx);

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
 use muji_jingle::{CallId, Hold, IncomingCall, Mute, OutgoingCall, Session};
+use muji_xep::bridge::BridgeMark;
 use muji_xep::jingle::Reason;
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
@@ -75,6 +76,8 @@ pub(crate) struct DirectCall {
     pub(super) ends_at: Option<Instant>,
     /// Who takes part besides the other, through us.
     pub(super) guest_list: GuestList,
+    /// We are this bridge.
+    pub(super) bridge: Option<BridgeMark>,
     pub(super) over: bool,
 }
 
@@ -103,6 +106,7 @@ impl DirectCall {
             shown_to: None,
             ends_at: None,
             guest_list: GuestList::default(),
+            bridge: None,
             over: false,
         }
     }
@@ -135,11 +139,18 @@ impl DirectCall {
                 self.set_guests(cx, guests);
                 Ok(())
             }
+            Command::SetBridge(bridge) => {
+                self.set_bridge(bridge);
+                Ok(())
+            }
+            Command::Refuse(why) => {
+                self.refuse(cx, why);
+                Ok(())
+            }
             // To invite somebody the call first goes on in a room.
-            Command::EndForAll
-            | Command::Admit(_)
-            | Command::Invite(_)
-            | Command::InviteToRoom(..) => Err(Refused::NoRoom),
+            Command::EndForAll | Command::Admit(_) | Command::Invite(_) | Command::InviteToRoom(..) => {
+                Err(Refused::NoRoom)
+            }
         }
     }
 
@@ -195,7 +206,8 @@ impl DirectCall {
         self.placing_timeout(cx);
         self.ringing_timeout(cx);
         self.unavailable_timeout(cx);
-        self.guests_timeout(cx);
+        self.guest_list.handle_timeout(cx.now);
+        self.tell_guests(cx);
         self.with_session(cx, |session, cx| session.handle_timeout(cx.now, cx.ids));
     }
 
@@ -207,7 +219,8 @@ impl DirectCall {
             Origin::Plain => None,
         };
         let session = self.session.as_ref().and_then(Session::poll_timeout);
-        origin.into_iter().chain(self.ends_at).chain(self.guests_due()).chain(session).min()
+        let guests = self.guest_list.poll_timeout(self.connected_session().is_some());
+        origin.into_iter().chain(self.ends_at).chain(guests).chain(session).min()
     }
 
     /// The connection is gone for good, or everything that the server knew of us.

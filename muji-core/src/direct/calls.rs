@@ -320,14 +320,12 @@ impl DirectCalls {
     ) -> bool {
         let outcome = answer.map(|_| ());
         let with = self.calls.iter().filter(|(_, direct)| direct.peer == peer.to_bare()).map(|(call, _)| *call);
-        with.collect::<Vec<_>>()
-            .into_iter()
-            .any(|call| {
-                let taken = self.with(cx, call, |direct, cx| {
-                    direct.guests_answered(cx, peer, id, answer) || direct.session_answered(cx, peer, id, outcome)
-                });
-                taken == Some(true)
-            })
+        with.collect::<Vec<_>>().into_iter().any(|call| {
+            let taken = self.with(cx, call, |direct, cx| {
+                direct.guests_answered(cx, peer, id, answer) || direct.session_answered(cx, peer, id, outcome)
+            });
+            taken == Some(true)
+        })
     }
 
     pub(crate) fn media(&mut self, cx: &mut Context<'_>, report: &MediaReport) {

@@ -10,13 +10,11 @@
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_jingle::Session;
 use muji_jingle::pending::PendingRequests;
 use muji_xep::{Element, disco, ns};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::call::DirectCall;
 use crate::context::Context;
 use crate::guest::{self, Guest};
 
@@ -62,7 +60,18 @@ impl GuestList {
         self.asked.clear();
     }
 
-    fn tell(&mut self, cx: &mut Context<'_>, us: &FullJid, peer: &FullJid) {
+    /// These people take part besides the other. False if they do already.
+    pub(super) fn set(&mut self, guests: Vec<Guest>) -> bool {
+        let changed = self.guests != guests;
+        if changed {
+            self.guests = guests;
+            self.untold = true;
+        }
+        changed
+    }
+
+    /// Asks whether the other's client reads it, or tells it, if something is to be told. We are connected.
+    pub(super) fn tell(&mut self, cx: &mut Context<'_>, us: &FullJid, peer: &FullJid) {
         let due = self.next.is_none_or(|next| next <= cx.now);
         match self.reader {
             Reader::Unknown if self.untold => {
@@ -89,61 +98,144 @@ impl GuestList {
         id
     }
 
-    fn answered(&mut self, asked: Asked, answer: Result<Option<&Element>, &StanzaError>) {
+    /// An answer comes. False if we did not ask for it.
+    pub(super) fn answered(&mut self, id: &str, answer: Result<Option<&Element>, &StanzaError>) -> bool {
+        let Some(asked) = self.asked.answered(id) else { return false };
         let reads = match (asked, answer) {
             (Asked::Features, Ok(Some(info))) => disco::has_feature(info, ns::COIN),
             (Asked::Features, Ok(None)) | (_, Err(_)) => false,
-            (Asked::ToRead, Ok(_)) => return,
+            (Asked::ToRead, Ok(_)) => return true,
         };
         self.reader = if reads { Reader::Reads } else { Reader::DoesNotRead };
-    }
-}
-
-impl DirectCall {
-    /// These people take part besides the other.
-    pub(super) fn set_guests(&mut self, cx: &mut Context<'_>, guests: Vec<Guest>) {
-        if self.guest_list.guests != guests {
-            self.guest_list.guests = guests;
-            self.guest_list.untold = true;
-            self.tell_guests(cx);
-        }
-    }
-
-    /// Tells the other's client of them, once we are connected.
-    pub(super) fn tell_guests(&mut self, cx: &mut Context<'_>) {
-        let session = self.session.as_ref().filter(|_| self.state.is_connected());
-        let peer = session.map(|session| session.parties().peer.clone());
-        peer.iter().for_each(|peer| self.guest_list.tell(cx, &self.us, peer));
-    }
-
-    /// The other's client answers what we asked it about that. False if we did not.
-    pub(super) fn guests_answered(
-        &mut self,
-        cx: &mut Context<'_>,
-        peer: &FullJid,
-        id: &str,
-        answer: Result<Option<&Element>, &StanzaError>,
-    ) -> bool {
-        if self.session.as_ref().map(Session::parties).is_none_or(|parties| parties.peer != *peer) {
-            return false;
-        }
-        let Some(asked) = self.guest_list.asked.answered(id) else { return false };
-        self.guest_list.answered(asked, answer);
-        self.tell_guests(cx);
         true
     }
 
-    pub(super) fn guests_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.guest_list.asked.expired(cx.now).contains(&Asked::Features) {
-            self.guest_list.reader = Reader::DoesNotRead;
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.asked.expired(now).contains(&Asked::Features) {
+            self.reader = Reader::DoesNotRead;
         }
-        self.tell_guests(cx);
     }
 
-    /// When the next document, or an answer, is due.
-    pub(super) fn guests_due(&self) -> Option<Instant> {
-        let list = &self.guest_list;
-        let waits = list.reader == Reader::Reads && list.untold && self.state.is_connected() && self.session.is_some();
-        list.next.filter(|_| waits).into_iter().chain(list.asked.poll_timeout()).min()
+    pub(super) fn poll_timeout(&self, connected: bool) -> Option<Instant> {
+        let waits = connected && self.untold && self.reader == Reader::Reads;
+        self.next.filter(|_| waits).into_iter().chain(self.asked.poll_timeout()).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muji_jingle::Ids;
+    use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::context::Shared;
+    use crate::guest::EndpointStatus;
+    use crate::media::Capabilities;
+    use crate::output::Output;
+
+    struct Caller {
+        shared: Shared,
+        now: Instant,
+        list: GuestList,
+    }
+
+    fn guests(names: &[&str]) -> Vec<Guest> {
+        let guest = |name: &&str| Guest {
+            id: (*name).to_owned(),
+            name: (*name).to_owned(),
+            jid: None,
+            status: EndpointStatus::Connected,
+            muted: false,
+        };
+        names.iter().map(guest).collect()
+    }
+
+    fn features(of: &str) -> Element {
+        format!("<query xmlns='{}'><feature var='{of}'/></query>", ns::DISCO_INFO).parse().expect("it is well-formed")
+    }
+
+    impl Caller {
+        #[expect(clippy::disallowed_methods, reason = "tests begin with a look at the clock")]
+        fn new() -> Self {
+            let shared = Shared::new(Ids::new([7; 32]), Capabilities::default(), Config::default());
+            Self { shared, now: Instant::now(), list: GuestList::default() }
+        }
+
+        /// Guests are set, and what is sent then.
+        fn told(&mut self, names: &[&str]) -> Vec<Element> {
+            assert!(self.list.set(guests(names)));
+            self.sent()
+        }
+
+        fn sent(&mut self) -> Vec<Element> {
+            let [us, peer] = ["bridge@x.example/b", "dan@x.example/phone"].map(|jid| jid.parse().expect("a full JID"));
+            self.list.tell(&mut self.shared.context(self.now), &us, &peer);
+            let out = self.shared.out.drain(..);
+            out.filter_map(|it| if let Output::Send(stanza) = it { stanza.to_xml().parse().ok() } else { None })
+                .collect()
+        }
+
+        fn answers(&mut self, request: &Element, answer: Result<Option<&Element>, &StanzaError>) {
+            assert!(self.list.answered(request.attr("id").expect("it has one"), answer));
+        }
+
+        /// Its client reads documents, and got one.
+        fn reading() -> (Self, Element) {
+            let mut caller = Self::new();
+            let [query] = &caller.told(&["ada"])[..] else { panic!("one question") };
+            caller.answers(query, Ok(Some(&features(ns::COIN))));
+            let [document] = &caller.sent()[..] else { panic!("one document") };
+            (caller, document.clone())
+        }
+
+        fn passes(&mut self, time: Duration) {
+            self.now += time;
+            self.list.handle_timeout(self.now);
+        }
+    }
+
+    fn version(document: &Element) -> Option<&str> {
+        document.get_child("conference-info", ns::CONFERENCE_INFO)?.attr("version")
+    }
+
+    #[test]
+    fn a_client_is_asked_once_and_told_nothing_without_the_feature() {
+        let mut caller = Caller::new();
+        assert_eq!(caller.sent(), [], "nobody to tell of");
+        let [query] = &caller.told(&["ada"])[..] else { panic!("one question") };
+        assert_eq!(caller.told(&["ada", "bo"]), []);
+        caller.answers(query, Ok(Some(&features(ns::JINGLE))));
+        assert_eq!(caller.told(&["bo"]), []);
+        assert_eq!(caller.list.poll_timeout(true), None);
+        let mut silent = Caller::new();
+        silent.told(&["ada"]);
+        silent.passes(Duration::from_secs(15));
+        assert_eq!((silent.told(&["bo"]), silent.list.poll_timeout(true)), (Vec::new(), None));
+    }
+
+    #[test]
+    fn documents_come_a_second_apart_with_the_last_state_and_nothing_waits_for_answers() {
+        let (mut caller, first) = Caller::reading();
+        assert_eq!(version(&first), Some("1"));
+        assert_eq!(caller.told(&["ada", "bo"]), []);
+        assert_eq!(caller.told(&["bo"]), []);
+        assert_eq!(caller.list.poll_timeout(true), Some(caller.now + PAUSE));
+        caller.passes(PAUSE);
+        let [second] = &caller.sent()[..] else { panic!("one document") };
+        assert_eq!((version(second), String::from(second).matches("<user ").count()), (Some("2"), 1));
+        assert_eq!(caller.sent(), []);
+        caller.list.moved();
+        let [query] = &caller.sent()[..] else { panic!("its other device is asked") };
+        assert!(query.has_child("query", ns::DISCO_INFO));
+    }
+
+    #[test]
+    fn a_client_that_refuses_a_document_gets_no_other() {
+        let (mut caller, first) = Caller::reading();
+        let refused = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "en", "");
+        caller.answers(&first, Err(&refused));
+        caller.passes(2 * PAUSE);
+        assert_eq!(caller.told(&["bo"]), []);
     }
 }

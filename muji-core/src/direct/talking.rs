@@ -2,16 +2,19 @@
 
 use jid::FullJid;
 use muji_jingle::{ContentSpec, End, Session, SessionEvent, SessionParams, SessionWarning, acknowledge, dismiss};
+use muji_xep::bridge::BridgeMark;
 use muji_xep::jingle::{Action, Jingle, Reason, ReasonElement};
 use muji_xep::jmi::{MessageKind, MessageReason};
 use muji_xep::rtp::Media;
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::call::{DirectCall, Origin};
 use crate::config;
 use crate::context::{Context, Whose};
-use crate::error::EndReason;
+use crate::error::{BridgeConflict, EndReason};
 use crate::event::Event;
+use crate::guest::Guest;
 use crate::media::MediaReport;
 use crate::pair::PairState;
 use crate::peer::Peer;
@@ -24,6 +27,7 @@ impl DirectCall {
         let parties = self.parties(cx, device);
         let wanted = self.media.iter().map(|media| cx.of_medium(media, true)).collect();
         self.session = Some(Session::outgoing(cx.now, parties, sid, wanted));
+        self.says_bridge();
         self.verification = Verification::default();
         let hold = self.holding;
         self.with_session(cx, |session, cx| {
@@ -41,6 +45,7 @@ impl DirectCall {
         match Session::incoming(parties, offer, &wanted) {
             Ok(session) => {
                 self.session = Some(session);
+                self.says_bridge();
                 self.verification = Verification::default();
                 self.with_session(cx, |_, _| ());
                 true
@@ -87,6 +92,53 @@ impl DirectCall {
             }
             session.accept(cx.now, cx.ids);
         });
+    }
+
+    /// We are this bridge, from the next offer or answer on.
+    pub(super) fn set_bridge(&mut self, bridge: BridgeMark) {
+        self.bridge = Some(bridge);
+        self.says_bridge();
+    }
+
+    fn says_bridge(&mut self) {
+        if let (Some(session), Some(bridge)) = (&mut self.session, &self.bridge) {
+            session.set_bridge(bridge.clone());
+        }
+    }
+
+    /// The other is a conference too, and would not go together with ours.
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, why: BridgeConflict) {
+        self.hang_up(cx, ReasonElement { text: Some(why.to_string()), ..Reason::Decline.into() });
+        self.leave(cx, EndReason::Conflict(why));
+    }
+
+    /// These people take part besides the other.
+    pub(super) fn set_guests(&mut self, cx: &mut Context<'_>, guests: Vec<Guest>) {
+        if self.guest_list.set(guests) {
+            self.tell_guests(cx);
+        }
+    }
+
+    /// Tells the other's client of them, if something is to be told and it can be reached.
+    pub(super) fn tell_guests(&mut self, cx: &mut Context<'_>) {
+        let peer = self.connected_session().map(|session| session.parties().peer.clone());
+        peer.iter().for_each(|peer| self.guest_list.tell(cx, &self.us, peer));
+    }
+
+    /// The other's client answers what we asked it about that. False if we did not.
+    pub(super) fn guests_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        peer: &FullJid,
+        id: &str,
+        answer: Result<Option<&Element>, &StanzaError>,
+    ) -> bool {
+        let with_peer = self.session.as_ref().is_some_and(|session| session.parties().peer == *peer);
+        let taken = with_peer && self.guest_list.answered(id, answer);
+        if taken {
+            self.tell_guests(cx);
+        }
+        taken
     }
 
     fn parties(&self, cx: &mut Context<'_>, peer: FullJid) -> SessionParams {
@@ -143,7 +195,7 @@ impl DirectCall {
     }
 
     /// Ends the session, if there is one, without ending the call.
-    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>, reason: Reason) {
+    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>, reason: impl Into<ReasonElement>) {
         let Some(mut session) = self.session.take() else { return };
         session.end(cx.now, cx.ids, reason);
         drop(cx.pass_on(&mut session));
@@ -191,6 +243,7 @@ impl DirectCall {
         let peer = self.named(&session.parties().peer);
         match event {
             SessionEvent::Offered => self.set_state(cx, PairState::Offered, Event::PeerOffered(peer)),
+            SessionEvent::Focus(bridge) => cx.event(self.call, Event::PeerFocus(peer, bridge)),
             SessionEvent::Ringing => cx.event(self.call, Event::DeviceRings(peer.jid)),
             SessionEvent::Accepted => {
                 self.set_state(cx, PairState::Connecting, Event::PeerConnecting(peer.clone(), id));

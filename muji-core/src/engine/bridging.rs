@@ -50,6 +50,7 @@ impl Engine {
 
     /// Does what a bridge wants done. What is to be shown is given back: [`BridgeOutput::Changed`].
     pub fn follow(&mut self, now: Instant, bridge: &mut Bridge) -> Vec<BridgeOutput> {
+        bridge.name_among_bridges(|| self.shared.ids.token());
         let mut shown = Vec::new();
         while let Some(output) = bridge.poll_output() {
             match output {

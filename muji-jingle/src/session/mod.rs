@@ -15,6 +15,7 @@ pub use warning::{ContentFailure, SessionWarning};
 
 use std::time::Instant;
 
+use muji_xep::bridge::BridgeMark;
 use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Action, Condition, Content, Jingle, Reason, ReasonElement};
 use muji_xep::rtp::Media;
@@ -46,6 +47,8 @@ pub struct Session {
     /// Publications to take out once both sides have agreed: before, the peer does not know our ends, or not even the session.
     unwanted: Vec<String>,
     digits: Digits,
+    /// We are this bridge.
+    bridge: Option<BridgeMark>,
 }
 
 impl Session {
@@ -66,6 +69,7 @@ impl Session {
     pub fn incoming(parties: SessionParams, offer: &Jingle, specs: &[ContentSpec]) -> Result<Self, NegotiationError> {
         let (contents, refused) = SessionContents::answering(&parties, specs, offer)?;
         let mut this = Self::new(parties, offer.sid.clone(), State::Incoming, contents);
+        this.peer_is_focus(offer);
         for why in refused {
             this.out.event(SessionEvent::Warning(SessionWarning::ContentRejected(why)));
         }
@@ -81,6 +85,7 @@ impl Session {
             unanswered_at: None,
             unwanted: Vec::new(),
             digits: Digits::default(),
+            bridge: None,
         }
     }
 
@@ -113,6 +118,17 @@ impl Session {
     pub fn set_peer(&mut self, name: &str, quirks: SessionQuirks) {
         name.clone_into(&mut self.out.parties.name);
         self.out.parties.quirks = quirks;
+    }
+
+    /// We are a bridge: an offer or an answer that is not sent yet says so.
+    pub fn set_bridge(&mut self, bridge: BridgeMark) {
+        self.bridge = Some(bridge);
+    }
+
+    fn peer_is_focus(&mut self, said: &Jingle) {
+        if said.is_focus || said.bridge.is_some() {
+            self.out.event(SessionEvent::Focus(said.bridge.clone()));
+        }
     }
 
     /// Of the media that the peer's offer may be given, these are the ones that the user sends.
@@ -324,6 +340,7 @@ impl Session {
             Ok(answered) => answered,
             Err(why) => return self.give_up(now, ids, why),
         };
+        self.peer_is_focus(answer);
         self.out.media(answered.commands);
         self.state = State::Connecting { until: now + timers::CONNECT };
         self.unanswered_at = None;
@@ -603,6 +620,8 @@ impl Session {
                     contents: self.contents.write(),
                     group: self.contents.group(),
                     room: self.out.parties.room.clone(),
+                    is_focus: self.bridge.is_some(),
+                    bridge: self.bridge.clone(),
                     ..self.out.jingle(Action::SessionInitiate)
                 };
                 self.out.request(now, ids, &offer, Request::Initiate);
@@ -614,6 +633,8 @@ impl Session {
                     responder: Some(self.out.parties.us.to_string()),
                     contents: self.contents.write(),
                     group: self.contents.group(),
+                    is_focus: self.bridge.is_some(),
+                    bridge: self.bridge.clone(),
                     ..self.out.jingle(Action::SessionAccept)
                 };
                 self.out.request(now, ids, &answer, Request::Accept);

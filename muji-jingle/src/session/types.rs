@@ -1,5 +1,6 @@
 //! What comes out of a session, and the switches that go into it.
 
+use muji_xep::bridge::BridgeMark;
 use muji_xep::dtmf::Digit;
 use muji_xep::jingle::{Reason, ReasonElement};
 use muji_xep::rtp::Media;
@@ -32,6 +33,8 @@ pub enum SessionEvent {
     Unanswered,
     /// The peer asks its user.
     Ringing,
+    /// The peer is a conference, such as a mixer (XEP-0298), and perhaps this bridge. Before [`Self::Accepted`].
+    Focus(Option<BridgeMark>),
     /// Both sides agreed; the transports connect.
     Accepted,
     /// Every transport works, for the first time or again.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
-use muji_core::bridge::Bridge;
+use muji_core::bridge::{Bridge, BridgeOutput, Caller};
 use muji_core::media::{Audibility, Capabilities, IceServer, MediaCommand, MediaReport, TransportFailure};
 use muji_core::{CallId, ConnectionChange, Engine, Event, EventScope, Media, Output, SessionId};
 use muji_jingle::TransportId;
@@ -104,6 +104,8 @@ pub(crate) struct Client {
     pub(crate) call: Option<CallId>,
     /// Others are in that call through it.
     pub(crate) bridge: Option<Bridge>,
+    /// Callers of whom it was told that they are gone.
+    pub(crate) gone_callers: Vec<Caller>,
     /// The calls that are joined.
     pub(crate) joined: BTreeMap<CallId, Audibility>,
     /// Calls that its user wants: nothing is opened or captured for another.
@@ -146,6 +148,7 @@ impl Client {
             events: Vec::new(),
             call: None,
             bridge: None,
+            gone_callers: Vec::new(),
             joined: BTreeMap::new(),
             wanted: BTreeSet::new(),
             publishing: BTreeMap::new(),
@@ -281,7 +284,11 @@ impl Client {
     fn follow_bridge(&mut self, now: Instant) {
         if let Some(bridge) = &mut self.bridge {
             self.wanted.extend(bridge.callers().map(|caller| caller.call));
-            let _shown = self.engine.follow(now, bridge);
+            for shown in self.engine.follow(now, bridge) {
+                if let BridgeOutput::Changed(caller) = shown {
+                    self.gone_callers.extend(caller.over.is_some().then_some(*caller));
+                }
+            }
         }
     }
 

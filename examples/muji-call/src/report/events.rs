@@ -169,6 +169,21 @@ impl Report {
                 });
                 self.show_people();
             }
+            Event::PeerFocus(peer, bridge) => {
+                let behind = bridge.as_ref().map(|bridge| &bridge.behind);
+                let fields = json!({
+                    "nick": peer.nick, "jid": peer.jid.to_string(),
+                    "bridge": bridge.as_ref().map(|bridge| &bridge.id), "behind": behind,
+                });
+                self.say("conference", fields, || {
+                    let nick = printable(&peer.nick);
+                    Some(match behind {
+                        Some(behind) if !behind.is_empty() => format!("{nick} is a bridge, joined with another bridge"),
+                        Some(_) => format!("{nick} is a bridge"),
+                        None => format!("{nick} is a conference, or a bridge no more"),
+                    })
+                });
+            }
             Event::PeerContentAdded { peer: Peer { nick, jid }, content, media, .. } => {
                 let fields =
                     json!({ "nick": nick, "jid": jid.to_string(), "content": content, "media": media.as_str() });

@@ -155,7 +155,7 @@ impl Report {
             (None, CallerState::Leaving) => "leaving",
         };
         let (muted, why) = (caller.is_muted(), caller.over.as_ref().map(ToString::to_string));
-        let fields = json!({ "id": id, "jid": jid.to_string(), "state": state, "muted": muted, "held": caller.holds, "why": why });
+        let fields = json!({ "id": id, "jid": jid.to_string(), "state": state, "muted": muted, "held": caller.holds, "conference": caller.is_focus, "why": why });
         self.say("caller", fields, || {
             let said = match state {
                 "left" => format!("left: {}", why.unwrap_or_default()),
@@ -165,6 +165,7 @@ impl Report {
                 "waiting" => "waits to enter the PIN".to_owned(),
                 _ if muted => "is in the call, muted".to_owned(),
                 _ if caller.holds => "is in the call, and holds it".to_owned(),
+                _ if caller.is_focus => "is in the call, a conference itself".to_owned(),
                 _ => "is in the call".to_owned(),
             };
             Some(format!("caller {id}, {jid}, {said}"))

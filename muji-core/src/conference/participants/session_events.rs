@@ -77,6 +77,7 @@ impl Participants {
                 let nick = nick.unwrap_or_else(|| peer.to_string());
                 cx.event(view.call, Event::Warning(Warning::Session { nick, warning }));
             }
+            SessionEvent::Focus(_) => {} // In a room each says it in its presence.
             SessionEvent::Ended(end) => self.session_ended(cx, view, id, peer, end),
             // Most participants accept by themselves, but a browser asks for the camera.
             SessionEvent::Ringing => cx.event(view.call, Event::DeviceRings(peer.clone())),

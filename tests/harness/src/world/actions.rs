@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use jid::{BareJid, FullJid, Jid};
 use muji_core::bridge::{AdmissionPolicy, Bridge};
 use muji_core::error::Refused;
-use muji_core::{CertificateHash, Command, ConnectionChange, FingerprintVerifier, Handled, Join, Media, Mute};
+use muji_core::{
+    CertificateHash, Command, ConnectionChange, EventScope, FingerprintVerifier, Handled, Join, Media, Mute,
+};
 use muji_xep::{Element, muc};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::{Presence, Type};
@@ -24,7 +26,23 @@ impl World {
         let now = self.now;
         let client = self.client_mut(who);
         let room = client.call.expect("it is in a call");
-        client.bridge = Some(Bridge::new(now, room, policy));
+        let mut bridge = Bridge::new(now, room, policy);
+        // Who is there already.
+        client.events.iter().for_each(|event| bridge.handle_event(now, &EventScope::Call(room), event));
+        client.bridge = Some(bridge);
+    }
+
+    /// The bridge of somebody calls a person into the room.
+    ///
+    /// # Panics
+    /// If it is no bridge, has no place, or the Engine refuses even to try.
+    pub fn dial_in(&mut self, who: PersonId, whom: PersonId) {
+        let (now, whom) = (self.now, self.jid(whom).to_bare());
+        let client = self.client_mut(who);
+        let call = client.engine.call(now, whom.clone(), vec![Media::Audio]).expect("the Engine takes the wish");
+        let bridge = client.bridge.as_mut().expect("it is a bridge");
+        bridge.add_called(now, call, whom).expect("there is a place");
+        self.drain(who);
     }
 
     /// Enters a chat room under its own name, as a client does for its user.

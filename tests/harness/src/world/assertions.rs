@@ -27,6 +27,12 @@ impl World {
         self.client_ref(who).bridge.iter().flat_map(Bridge::callers).cloned().collect()
     }
 
+    /// Those whose calls with the bridge of somebody are over, in that order.
+    #[must_use]
+    pub fn gone_callers(&self, who: PersonId) -> &[Caller] {
+        &self.client_ref(who).gone_callers
+    }
+
     /// Somebody's JID.
     #[must_use]
     pub fn jid(&self, who: PersonId) -> FullJid {

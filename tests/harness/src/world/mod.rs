@@ -263,9 +263,14 @@ impl World {
 
     /// The Engine of somebody answers who asks what it is.
     pub fn answer_disco(&mut self, who: PersonId, node: &str) -> Disco {
+        self.answer_disco_with(who, node, &[])
+    }
+
+    /// The same of a client that can do this too.
+    pub fn answer_disco_with(&mut self, who: PersonId, node: &str, more: &[&str]) -> Disco {
         let now = self.now;
         let client = self.client_mut(who);
-        let disco = Disco::new(node, "muji", &client.engine.features());
+        let disco = Disco::new(node, "muji", &[&client.engine.features(), more].concat());
         client.engine.answer_disco(now, disco.clone());
         self.drain(who);
         disco
