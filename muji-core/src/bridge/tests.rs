@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::peer::Peer;
 use crate::warning::Warning;

@@ -75,7 +75,19 @@ impl Video {
         let (published, streams) = (BTreeMap::new(), BTreeMap::new());
         let (bandwidth, sizes, told) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let forwarder = VideoForwarder::default();
-        let mut new = Self { thread, forwarder, is_shown, published, streams, bandwidth, policy, preferred, sizes, encoded, told };
+        let mut new = Self {
+            thread,
+            forwarder,
+            is_shown,
+            published,
+            streams,
+            bandwidth,
+            policy,
+            preferred,
+            sizes,
+            encoded,
+            told,
+        };
         new.encode(BTreeMap::new());
         new
     }
@@ -230,7 +242,8 @@ impl Video {
 
     /// So much may come of each stream whose pictures are, or were, passed on: what the slowest of those can take who get them.
     pub(super) fn received_limits(&self) -> Vec<(StreamId, Option<u32>)> {
-        let slowest = self.bandwidth.get(&(Media::Video, ENCODING)).map(|paths| paths.last_target().bits.max(LEAST_PASSED_ON));
+        let slowest =
+            self.bandwidth.get(&(Media::Video, ENCODING)).map(|paths| paths.last_target().bits.max(LEAST_PASSED_ON));
         let of_camera = self.streams.iter().filter(|(_, stream)| stream.media == Media::Video);
         of_camera.map(|(id, stream)| (id.clone(), slowest.filter(|_| self.bridges(stream.call)))).collect()
     }

@@ -92,7 +92,13 @@ impl Leg {
     }
 
     /// The frame as it is sent here, if it is seen here.
-    fn take(&mut self, now: Instant, of: &Source, frame: &AssembledFrame, key: bool) -> Option<(Instant, PacketizedFrame)> {
+    fn take(
+        &mut self,
+        now: Instant,
+        of: &Source,
+        frame: &AssembledFrame,
+        key: bool,
+    ) -> Option<(Instant, PacketizedFrame)> {
         let mut begins = false;
         if self.seen.as_ref() != Some(of) {
             if self.floor.holder() != Some(of) || !key {
@@ -270,7 +276,8 @@ impl VideoForwarder {
         let mut out = Vec::new();
         // Who was muted is seen like one who says nothing.
         let is_muted = |call| self.calls.get(&call).is_some_and(|(audibility, _)| *audibility == Audibility::Muted);
-        let heard = |source, input: &Input| if input.call.is_some_and(is_muted) { Speech::default() } else { speech(source) };
+        let heard =
+            |source, input: &Input| if input.call.is_some_and(is_muted) { Speech::default() } else { speech(source) };
         let on = self.inputs.iter().filter(|(_, input)| input.is_on(now));
         let on: Vec<_> = on.map(|(source, input)| (source.clone(), input.call, heard(source, input))).collect();
         for (call, (_, leg)) in &mut self.calls {

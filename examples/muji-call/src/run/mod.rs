@@ -69,7 +69,8 @@ pub(crate) async fn run(mut args: Args, around: Frontend) -> Result<(), Failure>
         nick: args.nick.as_deref(),
         window: ready.is_some(),
         // Of callers' pictures, which nobody looks at, nothing need be decoded.
-        video_sink: (!args.bridge.bridge || ready.is_some()).then(|| Box::new(shared_view.clone()) as Box<dyn VideoSink>),
+        video_sink: (!args.bridge.bridge || ready.is_some())
+            .then(|| Box::new(shared_view.clone()) as Box<dyn VideoSink>),
         bridge: args.bridge.bridge,
     })?;
     let account = account(&args.login)?;
