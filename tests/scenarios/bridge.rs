@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use muji_core::bridge::{AdmissionPolicy, BridgeMark, CallerState, Pin};
 use muji_core::error::{BridgeConflict, EndReason};
-use muji_core::{EndpointStatus, Event, Guest, PairState};
+use muji_core::{EndpointStatus, Event, Guest, Media, PairState};
 use muji_harness::room::Rules;
 use muji_harness::world::{PersonId, SentStanza, World};
 use muji_xep::conference_info::ConferenceInfo;
@@ -181,6 +181,28 @@ fn forty_who_call_at_once_are_let_in_as_far_as_there_are_places_and_the_room_goe
     let inside = crowd.iter().filter(|who| it.is_connected(**who)).count();
     assert_eq!(inside, 5);
     assert!(it.world.hears(it.juliet, it.phone), "the room hears the bridge");
+}
+
+#[test]
+fn the_room_is_sent_pictures_as_long_as_somebody_with_a_camera_calls_and_gets_pictures_back() {
+    let mut it = bridged(AdmissionPolicy::default());
+    let phone = it.world.jid(it.phone);
+    let sends_video = |it: &Bridged, who: PersonId| {
+        let pairs = it.world.pairs(who);
+        let pair = pairs.into_iter().find(|pair| pair.peer.jid == phone);
+        pair.is_some_and(|pair| pair.contents.iter().any(|(_, media)| *media == Media::Video))
+    };
+    it.calls(it.tybalt);
+    assert!(!sends_video(&it, it.juliet) && !sends_video(&it, it.tybalt));
+    let bare = phone.to_bare();
+    it.world.try_ring(it.nurse, bare, vec![Media::Audio, Media::Video]).expect("the Engine takes the wish");
+    it.world.run_for(5 * SECOND);
+    assert!(it.is_connected(it.nurse));
+    assert!(sends_video(&it, it.juliet) && sends_video(&it, it.nurse) && !sends_video(&it, it.tybalt));
+    it.world.leave(it.nurse);
+    it.world.run_for(5 * SECOND);
+    assert!(!sends_video(&it, it.juliet));
+    assert!(it.world.hears(it.juliet, it.phone) && it.is_connected(it.tybalt), "sound goes on");
 }
 
 // Shows brg-show-04.
