@@ -115,8 +115,8 @@ impl Told {
     fn see(&mut self, number: usize, event: &Value) {
         let is_bridge = IN_ROOM.iter().all(|other| event["nick"] != PEOPLE[*other].0);
         let colour = event["colour"].as_str().and_then(read_colour).filter(|_| is_bridge);
-        let is = |wanted: &&str| colour.zip(read_colour(wanted)).is_some_and(|(seen, wanted)| is_colour(seen, wanted));
-        self.seen.entry(number).or_default().extend(COLOURS.iter().position(|wanted| is(&wanted)));
+        let is = |wanted: &str| colour.zip(read_colour(wanted)).is_some_and(|(seen, wanted)| is_colour(seen, wanted));
+        self.seen.entry(number).or_default().extend(COLOURS.iter().position(|wanted| is(wanted)));
     }
 
     /// How many see who speaks, and it somebody else.

@@ -210,15 +210,16 @@ impl Bridge {
             Admission::Ignored => return,
         };
         let video = media.contains(&Media::Video);
-        self.add(call, who, first).video = video;
+        self.add(call, who, first, video);
         let sent = if video { vec![Media::Audio, Media::Video] } else { vec![Media::Audio] };
         self.out.push_back(BridgeOutput::Command(call, Command::Accept(sent)));
     }
 
-    fn add(&mut self, call: CallId, who: BareJid, state: CallerState) -> &mut Caller {
+    fn add(&mut self, call: CallId, who: BareJid, state: CallerState, video: bool) {
         self.numbered += 1;
-        let new = Caller::new(call, format!("c{}", self.numbered), who, state);
-        self.callers.entry(call).insert_entry(new).into_mut()
+        let mut new = Caller::new(call, format!("c{}", self.numbered), who, state);
+        new.video = video;
+        self.callers.insert(call, new);
     }
 
     /// We call somebody into the room: the call is one that [`Engine::call`](crate::Engine::call) has just placed.
@@ -229,7 +230,7 @@ impl Bridge {
         if self.callers.len() >= self.policy.places() {
             return Err(call);
         }
-        self.add(call, who, CallerState::Called);
+        self.add(call, who, CallerState::Called, false);
         self.settle(now);
         Ok(())
     }

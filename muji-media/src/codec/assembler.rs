@@ -209,7 +209,7 @@ impl Assembler {
         if let Some((Layer { number: 0, .. }, base)) = layer {
             self.base = Some(base);
         }
-        let layer = layer.map_or(Layer::default(), |(layer, _)| layer);
+        let layer = layer.map_or_else(Layer::default, |(layer, _)| layer);
         let captured = frame.values().find_map(|packet| packet.captured);
         let turns = frame.values().find_map(|packet| packet.turns);
         self.has_parameters |= frame.values().any(|packet| packet.piece.key == PieceKey::Whole);

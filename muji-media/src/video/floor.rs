@@ -40,7 +40,7 @@ impl<S: Clone + PartialEq> Floor<S> {
             .max_by(|(_, one), (_, other)| one.power.total_cmp(&other.power));
         let Some((holder, speech)) = held else {
             self.since = loudest.map(|_| now);
-            self.holder = loudest.or(candidates.first()).map(|(candidate, _)| candidate.clone());
+            self.holder = loudest.or_else(|| candidates.first()).map(|(candidate, _)| candidate.clone());
             return;
         };
         let Some((taker, _)) = loudest.filter(|(_, by)| self.since.is_none() || by.power >= speech.power * LOUDER)
