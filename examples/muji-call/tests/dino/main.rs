@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "shared with the tests of the program, which use more of it")]
 mod support;
 
+mod bridge;
 mod group;
 mod person;
 mod testbed;
