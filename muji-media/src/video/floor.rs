@@ -1,4 +1,4 @@
-//! Who is seen in a call that is joined with others: whoever speaks in those.
+//! Who is seen in a call that is joined with others: the one who speaks in those.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl<S: Clone + PartialEq> Floor<S> {
         self.holder.as_ref()
     }
 
-    /// Decides anew between these, in an order that does not change. Before anybody has spoken it is the first.
+    /// Decides again between these, in an order that does not change. Before anybody has spoken it is the first.
     pub(super) fn decide(&mut self, now: Instant, candidates: &[(S, Speech)]) {
         let held = candidates.iter().find(|(candidate, _)| Some(candidate) == self.holder.as_ref());
         let loudest = candidates
