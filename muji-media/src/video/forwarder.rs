@@ -39,6 +39,9 @@ const PUT_ASIDE: Duration = Duration::from_secs(30);
 /// Who has sent no packet for so long has its camera off.
 const OFF: Duration = Duration::from_secs(2);
 
+const NO_KEY_FRAME: &str = "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s, and \
+     then it is asked again; a newer version of it may help";
+
 /// Whose pictures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
@@ -300,11 +303,10 @@ impl VideoForwarder {
             let Some(input) = holder.and_then(|holder| self.inputs.get_mut(holder)) else { continue };
             input.needs_key_frame = true;
             if leg.switches_since.is_some_and(|since| since + PATIENCE <= now) {
-                input.aside_until = Some(now + PUT_ASIDE);
+                // Several calls may give it up at once.
+                let known = input.aside_until.replace(now + PUT_ASIDE).is_some_and(|until| now < until);
                 input.needs_key_frame = false;
-                out.push(Forwarded::Trouble(
-                    "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s",
-                ));
+                out.extend((!known).then_some(Forwarded::Trouble(NO_KEY_FRAME)));
             }
         }
         self.request_key_frames(now, &mut out);
