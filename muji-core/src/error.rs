@@ -70,7 +70,7 @@ pub enum Refused {
     #[error("nobody in the call takes digits; only telephones and what stands for them do")]
     NoDigits,
     /// The media layer cannot send in one call what comes in another.
-    #[error("the media layer cannot join calls")]
+    #[error("the media layer cannot join calls; that of muji-media can if it is started with Devices::bridging")]
     NoBridge,
     /// Only the owner of the room can.
     #[error("the room is not ours; only its owner can do that")]

@@ -152,10 +152,10 @@ pub enum Event {
     PeerContentRemoved(Peer, SessionId, String),
     /// It pressed a key of a telephone.
     PeerDigit(Peer, Digit),
-    /// It stopped sending a content, or all (`None`).
-    PeerMuted(Peer, Option<String>),
+    /// It stopped sending a content, given by its name and its medium, or all (`None`).
+    PeerMuted(Peer, Option<(String, Media)>),
     /// It sends a content again, or all (`None`).
-    PeerUnmuted(Peer, Option<String>),
+    PeerUnmuted(Peer, Option<(String, Media)>),
     /// It does not listen for now: nothing is sent to it.
     PeerHeld(Peer),
     /// It listens again.

@@ -106,6 +106,7 @@ fn a_contact_who_calls_is_in_the_rooms_call_and_shown_there() {
     assert_eq!(it.world.joined_calls(it.phone), 2);
 }
 
+// Shows brg-call-03.
 #[test]
 fn who_knows_no_proposals_offers_a_session_and_is_let_in_all_the_same() {
     let mut it = bridged(AdmissionPolicy::default());
@@ -116,6 +117,7 @@ fn who_knows_no_proposals_offers_a_session_and_is_let_in_all_the_same() {
     assert_eq!(it.guests(), [connected("nurse")]);
 }
 
+// Shows brg-adm-01.
 #[test]
 fn a_stranger_is_told_nothing_and_opens_nothing() {
     let mut it = bridged(AdmissionPolicy::default());
@@ -144,6 +146,7 @@ fn with_a_pin_nobody_is_joined_before_it_is_entered_and_the_room_sees_who_waits(
     assert_eq!(it.guests(), [connected("nurse")], "on the list");
 }
 
+// Shows brg-fail-03.
 #[test]
 fn a_caller_who_vanishes_is_gone_from_the_room_and_the_others_stay() {
     let mut it = bridged(AdmissionPolicy::default());
@@ -155,6 +158,7 @@ fn a_caller_who_vanishes_is_gone_from_the_room_and_the_others_stay() {
     assert!(it.is_connected(it.tybalt));
 }
 
+// Shows brg-fail-01.
 #[test]
 fn a_bridge_that_is_put_out_of_the_room_ends_the_calls_of_its_callers() {
     let mut it = bridged(AdmissionPolicy::default());

@@ -204,6 +204,7 @@ mod tests {
         assert_eq!(of(&with_pin, "eve@x.example", false), Admission::Lobby);
     }
 
+    // Shows brg-adm-03.
     #[test]
     fn calls_are_counted_by_account_by_domain_and_in_all_for_a_minute() {
         let (start, mut attempts) = (Instant::now(), Attempts::default());
@@ -232,6 +233,7 @@ mod tests {
         assert!(!attempts.may_call(start, &jid("new@y.example")), "another account of that domain");
     }
 
+    // Shows brg-adm-03.
     #[test]
     fn what_is_remembered_is_bounded() {
         let (now, mut attempts) = (Instant::now(), Attempts::default());

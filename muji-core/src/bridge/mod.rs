@@ -178,10 +178,9 @@ impl Bridge {
                     self.alone.get_or_insert((now, now));
                 }
             }
-            Event::NotAdded { media: Media::Video, .. } => self.video = false,
             Event::PeerFocus(peer, bridge) => self.links.in_room(&peer.jid, bridge.as_ref()),
-            Event::PeerMuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, true),
-            Event::PeerUnmuted(peer, content) if of_sound(content.as_deref()) => self.in_room.muted(peer, false),
+            Event::PeerMuted(peer, content) if of_sound(content.as_ref()) => self.in_room.muted(peer, true),
+            Event::PeerUnmuted(peer, content) if of_sound(content.as_ref()) => self.in_room.muted(peer, false),
             Event::Warning(Warning::RoomHidesJids) => self.in_room.hides_jids(),
             Event::Joined { .. } => self.in_room.shows_jids(),
             Event::Ended(_) => {
@@ -248,8 +247,8 @@ impl Bridge {
                 CallerState::Lobby { .. } | CallerState::In | CallerState::Leaving => {}
             },
             Event::PeerDigit(_, digit) => self.pressed(now, call, *digit),
-            Event::PeerMuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = true,
-            Event::PeerUnmuted(_, content) if of_sound(content.as_deref()) => caller.muted_itself = false,
+            Event::PeerMuted(_, content) if of_sound(content.as_ref()) => caller.muted_itself = true,
+            Event::PeerUnmuted(_, content) if of_sound(content.as_ref()) => caller.muted_itself = false,
             // Phones begin with sound, and add their camera later.
             Event::PeerContentAdded { media: Media::Video, .. } if !caller.video => {
                 caller.video = true;
@@ -482,6 +481,8 @@ impl Bridge {
         if !joined.is_empty() {
             joined.insert(self.room, Audibility::Heard);
         }
+        let waiting = self.callers.values().filter(|caller| caller.waits());
+        joined.extend(waiting.map(|caller| (caller.call, Audibility::Apart)));
         if self.joined != joined {
             self.joined.clone_from(&joined);
             self.out.push_back(BridgeOutput::Join(joined));
@@ -489,7 +490,8 @@ impl Bridge {
         let video = self.callers.values().any(|caller| caller.video && caller.state == CallerState::In);
         if self.video != video && !self.own_video {
             self.video = video;
-            // Without a camera among the callers nobody in the room need send pictures to us.
+            // Without a camera among the callers nobody in the room need send pictures to us. A room that takes no video is asked again when
+            // the next camera comes after none was there.
             let command = if video { Command::Add(Media::Video) } else { Command::Remove(Media::Video) };
             self.out.push_back(BridgeOutput::Command(self.room, command));
         }
@@ -506,7 +508,7 @@ impl Bridge {
     }
 }
 
-/// Whether a content that was muted is sound: callers send no other, and all is muted if none is named.
-fn of_sound(content: Option<&str>) -> bool {
-    content.is_none_or(|content| !content.contains("video") && !content.contains("screen"))
+/// Whether what was muted is sound: that, or all if none is named.
+fn of_sound(content: Option<&(String, Media)>) -> bool {
+    content.is_none_or(|(_, media)| *media == Media::Audio)
 }

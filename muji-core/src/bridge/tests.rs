@@ -68,7 +68,14 @@ impl Told {
 
     /// Who is joined, as it was said last.
     fn joined(&self) -> Vec<(u64, bool)> {
-        self.bridge.joined.iter().map(|(call, heard)| (call.0, *heard == Audibility::Heard)).collect()
+        let joined = self.bridge.joined.iter().filter(|(_, how)| **how != Audibility::Apart);
+        joined.map(|(call, how)| (call.0, *how == Audibility::Heard)).collect()
+    }
+
+    /// Who hears tones alone.
+    fn apart(&self) -> Vec<u64> {
+        let apart = self.bridge.joined.iter().filter(|(_, how)| **how == Audibility::Apart);
+        apart.map(|(call, _)| call.0).collect()
     }
 
     fn passes(&mut self, seconds: u64) -> Vec<BridgeOutput> {
@@ -118,6 +125,7 @@ fn a_contact_is_accepted_and_joined_once_it_is_connected() {
     assert!(told.outputs().contains(&BridgeOutput::Command(ROOM, Command::SetGuests(Vec::new()))));
 }
 
+// Shows brg-adm-01.
 #[test]
 fn a_stranger_learns_nothing_and_one_on_the_list_is_let_in() {
     let admitted = BTreeSet::from([jid("dan")]);
@@ -132,6 +140,7 @@ fn a_stranger_learns_nothing_and_one_on_the_list_is_let_in() {
     assert_eq!(told.outputs(), [BridgeOutput::Approve(jid("dan"))]);
 }
 
+// Shows brg-adm-02.
 #[test]
 fn with_a_pin_a_caller_hears_tones_alone_until_it_is_entered() {
     let mut told = bridge(with_pin());
@@ -140,7 +149,7 @@ fn with_a_pin_a_caller_hears_tones_alone_until_it_is_entered() {
     told.connects(2, "dan");
     told.outputs();
     assert_eq!(told.passes(12), vec![BridgeOutput::Prompt(CallId(2), Prompt::Waiting); 3]);
-    assert!(told.joined().is_empty());
+    assert_eq!((told.joined(), told.apart()), (Vec::new(), vec![2]), "it does not hear us either");
     told.presses(2, "dan", "12*693021#");
     assert!(told.outputs().contains(&BridgeOutput::Prompt(CallId(2), Prompt::Admitted)));
     assert_eq!(told.joined(), [(1, true), (2, true)]);
@@ -179,6 +188,7 @@ fn a_pin_that_a_machine_guesses_is_not_taken_any_more() {
     assert_eq!(accepted, 2, "six wrong ones, and no further call in that hour");
 }
 
+// Shows brg-adm-04.
 #[test]
 fn a_line_of_chat_enters_the_pin_and_only_of_one_who_calls() {
     let mut told = bridge(with_pin());
@@ -272,6 +282,7 @@ fn the_end_of_the_rooms_call_ends_those_of_all_callers() {
     assert!(said.contains(&leave(2)) && said.contains(&leave(3)));
 }
 
+// Shows brg-call-05.
 #[test]
 fn somebody_who_is_called_is_shown_as_ringing_and_joined_once_connected() {
     let mut told = bridge(AdmissionPolicy::default());
@@ -468,4 +479,35 @@ fn of_foreign_mixers_one_takes_part_and_none_from_the_room() {
     assert_eq!(met_by(left, None).1, []);
     let in_room = |told: &mut Told| told.event(ROOM, &Event::PeerConnected(peer("abbot"), muji_jingle::SessionId(7)));
     assert_eq!(met_by(in_room, None).1, [refuse(9, BridgeConflict::InRoom)]);
+}
+
+#[test]
+fn a_room_that_takes_no_video_is_not_asked_again_and_again() {
+    let mut told = bridge(AdmissionPolicy::default());
+    let calls = |told: &mut Told, call| {
+        told.event(CallId(call), &Event::Ringing { from: peer("dan").jid, media: vec![Media::Audio, Media::Video] });
+        told.connects(call, "dan");
+        let asked = BridgeOutput::Command(ROOM, Command::Add(Media::Video));
+        told.outputs().into_iter().filter(|output| *output == asked).count()
+    };
+    assert_eq!(calls(&mut told, 2), 1);
+    let why = crate::error::AddFailure::Room(crate::error::RoomFault::NoCommonCodec);
+    told.event(ROOM, &Event::NotAdded { media: Media::Video, why });
+    assert_eq!(told.outputs(), []);
+    told.event(CallId(2), &Event::Ended(EndReason::Left));
+    assert_eq!(calls(&mut told, 3), 1, "with the next camera");
+}
+
+#[test]
+fn a_caller_who_turns_its_camera_off_is_not_shown_as_muted() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    let muted = |told: &mut Told, content: Option<(String, Media)>| {
+        told.event(CallId(2), &Event::PeerMuted(peer("dan"), content));
+        told.bridge.callers().all(Caller::is_muted)
+    };
+    // Names of contents say nothing: those of libwebrtc are numbers.
+    assert!(!muted(&mut told, Some(("1".to_owned(), Media::Video))));
+    assert!(muted(&mut told, Some(("0".to_owned(), Media::Audio))));
 }

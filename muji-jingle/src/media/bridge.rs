@@ -1,12 +1,14 @@
 //! Calls that are joined, and the tones that somebody in one of them hears.
 
-/// Whether people in a joined call are heard in the others. They hear the others in any case.
+/// Whether people in a joined call are heard and seen in the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audibility {
-    /// They are.
+    /// They are, and hear and see the others.
     Heard,
-    /// They are not: they were muted by those who join the calls.
+    /// They hear and see the others and are seen, and are not heard: they were muted by those who join the calls.
     Muted,
+    /// They hear tones alone ([`Prompt`]), neither the others nor what we capture, and nobody hears or sees them: they wait to be let in.
+    Apart,
 }
 
 /// A tone for the people in one call, which nobody else hears. Each lasts less than a second.

@@ -54,6 +54,7 @@ mod tests {
         new.map(|(_, key, _)| key).collect()
     }
 
+    // Shows brg-adm-04.
     #[test]
     fn a_key_that_comes_both_ways_counts_once() {
         use Way::{Rtp, SessionInfo};

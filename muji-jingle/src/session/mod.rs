@@ -369,13 +369,13 @@ impl Session {
     fn informed(&mut self, now: Instant, info: SessionInfo) -> Result<(), PeerFault> {
         match info {
             SessionInfo::Mute(content) => {
-                let label = content.map(|it| self.label(it));
-                self.contents.muted(label.as_deref());
-                self.out.event(SessionEvent::Muted(label));
+                let content = content.map(|it| self.labelled(it));
+                self.contents.muted(content.as_ref().map(|(label, _)| label.as_str()));
+                self.out.event(SessionEvent::Muted(content));
             }
             SessionInfo::Unmute(content) => {
-                let label = content.map(|it| self.label(it));
-                self.peer_unmuted(now, label);
+                let content = content.map(|it| self.labelled(it));
+                self.peer_unmuted(now, content);
             }
             SessionInfo::Digit(digit) => self.pressed(now, digit, Way::SessionInfo),
             SessionInfo::Unknown(word) => return Err(PeerFault::UnsupportedInfo(word)),
@@ -398,9 +398,9 @@ impl Session {
         }
     }
 
-    fn peer_unmuted(&mut self, now: Instant, label: Option<String>) {
-        self.contents.unmuted(now, label.as_deref());
-        self.out.event(SessionEvent::Unmuted(label));
+    fn peer_unmuted(&mut self, now: Instant, content: Option<(String, Media)>) {
+        self.contents.unmuted(now, content.as_ref().map(|(label, _)| label.as_str()));
+        self.out.event(SessionEvent::Unmuted(content));
     }
 
     /// The peer asks its user, which it may say again and again: the offer waits for as long as a device may ring.
@@ -413,10 +413,11 @@ impl Session {
         }
     }
 
-    /// Our label of a content that the peer names.
-    fn label(&self, content: ContentRef) -> String {
+    /// Our label of a content that the peer names, and its medium. Of one that is not there, what the peer calls it.
+    fn labelled(&self, content: ContentRef) -> (String, Media) {
         let named = Content { creator: content.creator, ..Content::new(&content.name) };
-        self.contents.list.label(&named).unwrap_or(content.name)
+        let known = self.contents.list.label(&named).zip(self.contents.list.media(&named));
+        known.unwrap_or_else(|| (content.name.clone(), Media::Other(content.name)))
     }
 
     /// The peer does not listen for now, or does again: nothing is sent to it meanwhile (XEP-0167 section 8).

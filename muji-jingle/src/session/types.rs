@@ -60,10 +60,10 @@ pub enum SessionEvent {
     },
     /// The peer pressed a key of a telephone.
     Digit(Digit),
-    /// The peer stopped sending a content, or all (`None`).
-    Muted(Option<String>),
+    /// The peer stopped sending a content, given by its label and its medium, or all (`None`).
+    Muted(Option<(String, Media)>),
     /// The peer sends a content again, or all (`None`).
-    Unmuted(Option<String>),
+    Unmuted(Option<(String, Media)>),
     /// The peer does not listen for now.
     Held,
     /// The peer listens again.

@@ -444,7 +444,7 @@ fn both_sides_may_give_a_content_the_same_name() {
     let named = |creator| Some(ContentRef { creator, name: "video".to_owned() });
     mute.info = Some(SessionInfo::Mute(named(Side::Responder)));
     assert!(talk.ask(CALLER, &mute));
-    assert_eq!(talk.events[CALLER].last(), Some(&SessionEvent::Muted(Some("video-2".to_owned()))));
+    assert_eq!(talk.events[CALLER].last(), Some(&SessionEvent::Muted(Some(("video-2".to_owned(), Media::Video)))));
     let mut remove = Jingle::new(Action::ContentRemove, "s1");
     remove.contents = vec![Content { creator: Side::Responder, ..Content::new("video") }];
     assert!(talk.ask(CALLER, &remove));

@@ -70,7 +70,7 @@ fn a_mute_is_told_by_the_name_of_the_content() {
     pair.callee.announce_mute(pair.now, &mut pair.ids, "audio", Mute::On);
     let [(id, info)] = &drain(&mut pair.callee).requests[..] else { panic!("one piece of news") };
     pair.caller.handle_request(pair.now, &mut pair.ids, id, info, &[]).expect("it is understood");
-    assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Muted(Some("audio".to_owned()))]);
+    assert_eq!(drain(&mut pair.caller).events, [SessionEvent::Muted(Some(("audio".to_owned(), Media::Audio)))]);
 }
 
 #[test]

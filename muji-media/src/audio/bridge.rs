@@ -64,7 +64,8 @@ impl Leg {
 
     /// True if it hears the same as all others that say nothing.
     fn listens(&self) -> bool {
-        self.joined.is_some() && !self.speaks() && self.prompts.is_silent()
+        let hears = matches!(self.joined, Some(Audibility::Heard | Audibility::Muted));
+        hears && !self.speaks() && self.prompts.is_silent()
     }
 }
 
@@ -156,6 +157,7 @@ impl AudioBridge {
         for (call, leg) in &mut self.legs {
             let (publishes, listens) = (publishing.contains(call), leg.listens());
             let mut sum = match leg.joined {
+                Some(Audibility::Apart) => Sum::ZERO,
                 Some(_) if leg.speaks() => all.without(&leg.heard),
                 Some(_) => all.clone(),
                 None => ours.clone(),
@@ -247,6 +249,8 @@ mod tests {
         encoded: BTreeSet<Vec<u8>>,
         published: BTreeSet<CallId>,
         clock: u64,
+        /// What we capture.
+        own: Option<Tone>,
     }
 
     impl Calls {
@@ -264,6 +268,7 @@ mod tests {
                 encoded: BTreeSet::new(),
                 published: ids().collect(),
                 clock: 0,
+                own: None,
             }
         }
 
@@ -278,7 +283,12 @@ mod tests {
                 }
                 self.encoded.clear();
                 self.clock += FRAME as u64;
-                let sent = self.bridge.packets(self.clock, None, &self.published, opus).expect("encoders work");
+                let own = self.own.as_mut().map(|tone| {
+                    let mut frame = [0; FRAME];
+                    tone.fill(&mut frame).unwrap();
+                    frame
+                });
+                let sent = self.bridge.packets(self.clock, own.as_ref(), &self.published, opus).expect("encoders work");
                 for (call, AudioPacket { packet, .. }) in sent {
                     *counts.entry(call).or_default() += 1;
                     self.encoded.insert(packet.payload.to_vec());
@@ -307,6 +317,7 @@ mod tests {
         300.0 + 200.0 * call.0 as f32
     }
 
+    // Shows brg-mix-01.
     #[test]
     fn each_call_hears_all_others_and_not_itself() {
         let mut calls = Calls::new(4, 3);
@@ -323,6 +334,7 @@ mod tests {
         }
     }
 
+    // Shows brg-mix-02.
     #[test]
     fn those_who_say_nothing_share_one_encoder() {
         let mut calls = Calls::new(12, 2);
@@ -358,6 +370,25 @@ mod tests {
         calls.run(100);
         assert!(calls.level(ROOM, muted) < -40.0 && calls.level(CallId(3), muted) < -40.0);
         assert!(calls.level(muted, ROOM) > -3.0 && calls.level(muted, CallId(3)) > -3.0);
+    }
+
+    // Shows brg-adm-02.
+    #[test]
+    fn who_waits_apart_hears_prompts_alone_and_not_what_we_capture() {
+        let mut calls = Calls::new(3, 3);
+        let waiting = CallId(3);
+        let audibility = |call| if call == waiting { Audibility::Apart } else { Audibility::Heard };
+        calls.bridge.set_calls(&(1..=3).map(CallId).map(|call| (call, audibility(call))).collect());
+        calls.own = Some(Tone::new(pitch(CallId(9))));
+        calls.run(100);
+        assert!(calls.level(ROOM, waiting) < -40.0 && calls.level(CallId(2), waiting) < -40.0);
+        let of_others = [ROOM, CallId(2), CallId(9)].map(|of| calls.level(waiting, of));
+        assert!(of_others.iter().all(|level| *level < -40.0), "{of_others:?}");
+        assert!(calls.level(ROOM, CallId(9)) > -3.0, "others hear what we capture");
+        calls.heard.clear();
+        calls.bridge.play(waiting, Prompt::Waiting);
+        calls.run(50);
+        assert!(calls.heard[&waiting].iter().copied().fold(0.0, f64::max) > 1_000.0, "a tone");
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod tests {
         meter.speech()
     }
 
+    // Shows brg-vid-04.
     #[test]
     fn words_with_gaps_are_speech_and_a_cough_is_none() {
         assert!(after(&[(10, 3_000), (8, 0), (12, 3_000), (10, 0), (10, 3_000)]).speaks);

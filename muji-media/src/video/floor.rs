@@ -78,6 +78,7 @@ mod tests {
         assert_eq!(after(&mut floor, now, &[('a', QUIET), ('b', speaks(0.01))]), Some('b'));
     }
 
+    // Shows brg-vid-04.
     #[test]
     fn the_floor_is_held_for_two_seconds_and_taken_by_who_is_6_db_louder() {
         let (mut floor, start) = (Floor::default(), Instant::now());

@@ -39,6 +39,7 @@ const PUT_ASIDE: Duration = Duration::from_secs(30);
 /// Who has sent no packet for so long has its camera off.
 const OFF: Duration = Duration::from_secs(2);
 
+/// What is said of that.
 const NO_KEY_FRAME: &str = "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s, and \
      then it is asked again; a newer version of it may help";
 
@@ -213,7 +214,8 @@ impl VideoForwarder {
         encoding: VideoEncoding,
         received: &ReceivedRtp,
     ) -> Vec<Forwarded> {
-        if encoding != ENCODING || !self.contains(call) {
+        let takes_part = self.calls.get(&call).is_some_and(|(audibility, _)| *audibility != Audibility::Apart);
+        if encoding != ENCODING || !takes_part {
             return Vec::new();
         }
         let source = Source::Theirs(id.clone());
@@ -283,8 +285,8 @@ impl VideoForwarder {
             |source, input: &Input| if input.call.is_some_and(is_muted) { Speech::default() } else { speech(source) };
         let on = self.inputs.iter().filter(|(_, input)| input.is_on(now));
         let on: Vec<_> = on.map(|(source, input)| (source.clone(), input.call, heard(source, input))).collect();
-        for (call, (_, leg)) in &mut self.calls {
-            if !viewers.contains(call) {
+        for (call, (audibility, leg)) in &mut self.calls {
+            if !viewers.contains(call) || *audibility == Audibility::Apart {
                 leg.rest();
                 continue;
             }

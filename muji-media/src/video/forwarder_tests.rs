@@ -181,6 +181,7 @@ fn each_sees_somebody_else_and_who_speaks_sees_who_spoke_before() {
     calls.seen.values().for_each(|seen| goes_on(seen));
 }
 
+// Shows brg-vid-02.
 #[test]
 fn a_switch_takes_less_than_half_a_second_and_the_one_before_goes_on_until_the_key_frame() {
     let mut calls = Calls::new(3);
@@ -194,6 +195,7 @@ fn a_switch_takes_less_than_half_a_second_and_the_one_before_goes_on_until_the_k
     assert_eq!(gaps.max(), Some(FRAME), "no frame is left out");
 }
 
+// Shows brg-vid-01.
 #[test]
 fn over_a_thousand_switches_with_loss_and_reordering_the_numbers_go_on() {
     const SEED: u64 = 272;
@@ -223,6 +225,7 @@ fn over_a_thousand_switches_with_loss_and_reordering_the_numbers_go_on() {
     assert!(switches > 1_000, "{switches} switches with the seed {SEED}");
 }
 
+// Shows brg-vid-03.
 #[test]
 fn however_many_viewers_ask_a_sender_is_asked_for_one_key_frame_a_second() {
     let mut calls = Calls::new(3);
@@ -265,6 +268,17 @@ fn who_was_muted_is_seen_as_long_as_nobody_speaks() {
     calls.speakers = BTreeMap::from([(3, 0.1), (2, 0.01)]);
     calls.run(3 * SECOND);
     assert_eq!(calls.sees(1), Some(2));
+}
+
+// Shows brg-adm-02.
+#[test]
+fn who_waits_apart_sees_nobody_and_is_seen_by_nobody() {
+    let mut calls = Calls::new(3);
+    let audibility = |call: u64| if call == 3 { Audibility::Apart } else { Audibility::Heard };
+    calls.forwarder.set_calls(&(1..=3).map(|call| (CallId(call), audibility(call))).collect());
+    calls.speakers.insert(3, 0.1);
+    calls.run(3 * SECOND);
+    assert_eq!([1, 2, 3].map(|call| calls.sees(call)), [Some(2), Some(1), None]);
 }
 
 #[test]

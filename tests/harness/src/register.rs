@@ -30,7 +30,8 @@ pub struct Register {
 }
 
 /// The files of `xep/requirements`, built in: `muji-conformance` judges where this repository is not.
-const FILES: [(&str, &str); 25] = [
+const FILES: [(&str, &str); 26] = [
+    ("bridge", include_str!("../requirements/bridge.toml")),
     ("rules", include_str!("../requirements/rules.toml")),
     ("xep-0030", include_str!("../requirements/xep-0030.toml")),
     ("xep-0045", include_str!("../requirements/xep-0045.toml")),

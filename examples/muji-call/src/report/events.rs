@@ -205,13 +205,15 @@ impl Report {
             }
             Event::PeerSilent { peer, content, media, why, .. } => self.silent(peer, content, media, *why),
             Event::PeerMuted(peer, content) => {
+                let content = content.as_ref().map(|(name, _)| name.clone());
                 self.people.entry(peer.nick.clone()).or_default().muted.insert(content.clone());
-                self.peer(peer, "muted", content.clone().map(|content| ("content", content)));
+                self.peer(peer, "muted", content.map(|content| ("content", content)));
             }
             Event::PeerUnmuted(peer, content) => {
+                let content = content.as_ref().map(|(name, _)| name.clone());
                 let known = self.people.entry(peer.nick.clone()).or_default();
-                known.muted.retain(|muted| content.is_some() && muted != content);
-                self.peer(peer, "unmuted", content.clone().map(|content| ("content", content)));
+                known.muted.retain(|muted| content.is_some() && *muted != content);
+                self.peer(peer, "unmuted", content.map(|content| ("content", content)));
             }
             other => self.peer_event(other),
         }

@@ -50,8 +50,8 @@ impl Program {
     pub(super) fn begin_bridge(&mut self, room: CallId) -> Result<(), Failure> {
         if self.args.bridge.bridge && self.bridge.is_none() {
             let bridge = Bridge::new(Instant::now(), room, policy(&self.args)?);
-            let films = self.contents.contains(&Media::Video);
-            self.bridge = Some(if films { bridge.with_own_video() } else { bridge });
+            let has_camera = self.contents.contains(&Media::Video);
+            self.bridge = Some(if has_camera { bridge.with_own_video() } else { bridge });
         }
         Ok(())
     }

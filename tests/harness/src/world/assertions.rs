@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use muji_core::bridge::{Bridge, Caller};
+use muji_core::media::Audibility;
 use muji_core::media::IceServer;
 use muji_core::{CallId, Event, Pair, PairState};
 use muji_media::parts::VideoKind;
@@ -18,7 +19,7 @@ impl World {
     /// How many calls are joined by the bridge of somebody, the room's among them.
     #[must_use]
     pub fn joined_calls(&self, who: PersonId) -> usize {
-        self.client_ref(who).joined.len()
+        self.client_ref(who).joined.values().filter(|how| **how != Audibility::Apart).count()
     }
 
     /// Those who are in calls of the bridge of somebody, the room's apart, and how far they are.

@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn every_test_of_this_repository_names_what_is_in_the_register() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let register = Register::read(&root.join("xep/requirements")).expect("it is readable");
+        let claims = claims::find(root).expect("they are readable");
+        let named = claims.iter().flat_map(|claim| claim.ids.iter().map(move |id| (id, claim)));
+        let unknown: Vec<_> =
+            named.filter(|(id, _)| !register.contains(id)).map(|(id, claim)| (id, &claim.test)).collect();
+        assert_eq!(unknown, [], "requirements that tests claim to show");
+    }
+
+    #[test]
     fn a_claim_that_cannot_be_is_a_fault() {
         let outcomes = read_outcomes(LOG);
         let register = Register::of(vec![]);
