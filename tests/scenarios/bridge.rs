@@ -16,15 +16,15 @@ use muji_xep::{Element, Skipped, ns};
 use crate::{SECOND, over, people};
 
 /// Juliet and Romeo in a room with the bridge, which has all others among its contacts.
-struct Bridged {
-    world: World,
-    juliet: PersonId,
-    phone: PersonId,
-    nurse: PersonId,
-    tybalt: PersonId,
+pub(crate) struct Bridged {
+    pub(crate) world: World,
+    pub(crate) juliet: PersonId,
+    pub(crate) phone: PersonId,
+    pub(crate) nurse: PersonId,
+    pub(crate) tybalt: PersonId,
 }
 
-fn bridged(policy: AdmissionPolicy) -> Bridged {
+pub(crate) fn bridged(policy: AdmissionPolicy) -> Bridged {
     let mut world = World::new(1);
     let [juliet, romeo, phone] = people(&mut world, ["juliet", "romeo", "phone"]);
     for who in [juliet, romeo, phone] {
@@ -38,14 +38,14 @@ fn bridged(policy: AdmissionPolicy) -> Bridged {
 }
 
 impl Bridged {
-    fn calls(&mut self, who: PersonId) {
+    pub(crate) fn calls(&mut self, who: PersonId) {
         let phone = self.world.jid(self.phone).to_bare();
         self.world.ring(who, phone);
         self.world.run_for(3 * SECOND);
     }
 
     /// Who takes part through the bridge, as Juliet sees it.
-    fn guests(&self) -> Vec<(String, EndpointStatus, bool)> {
+    pub(crate) fn guests(&self) -> Vec<(String, EndpointStatus, bool)> {
         let phone = self.world.jid(self.phone);
         let pair = self.world.pairs(self.juliet).into_iter().find(|pair| pair.peer.jid == phone);
         let short = |guest: Guest| (guest.name, guest.status, guest.muted);
@@ -80,13 +80,13 @@ impl Bridged {
         begins.filter(|(action, ..)| matches!(action.as_str(), "session-initiate" | "session-accept")).collect()
     }
 
-    fn is_connected(&self, who: PersonId) -> bool {
+    pub(crate) fn is_connected(&self, who: PersonId) -> bool {
         let pairs = self.world.pairs(who);
         matches!(&pairs[..], [pair] if matches!(pair.state, PairState::Connected | PairState::Flowing))
     }
 }
 
-fn connected(name: &str) -> (String, EndpointStatus, bool) {
+pub(crate) fn connected(name: &str) -> (String, EndpointStatus, bool) {
     (name.to_owned(), EndpointStatus::Connected, false)
 }
 

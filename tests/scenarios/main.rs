@@ -13,6 +13,7 @@ mod availability;
 mod bandwidth;
 mod bound_certificates;
 mod bridge;
+mod bridge_failing;
 mod bundling;
 mod certificates;
 mod client_quirks;
