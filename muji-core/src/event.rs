@@ -98,6 +98,14 @@ pub enum Event {
     },
     /// The room is lost, or the connection to it. Sound goes on while we come back; then [`Event::Joined`].
     RoomLost(EndReason),
+    /// The room's moderators changed what an account may do there, whether it is in or not, as far as the room tells us: they banned it, or
+    /// gave it another affiliation (XEP-0045 section 5.2).
+    AffiliationChanged {
+        /// Whose.
+        who: BareJid,
+        /// It is not let in any more.
+        banned: bool,
+    },
     /// Somebody is about to take part.
     PeerPreparing(Peer),
     /// A participant has contents.

@@ -19,13 +19,15 @@ pub struct Guest {
     pub status: EndpointStatus,
     /// It hears and is not heard.
     pub muted: bool,
+    /// What its sound is called in that of the bridge, which may tell how loud each guest is.
+    pub source: Option<u32>,
 }
 
 /// The guests that a document names. Without a name of its own one has its address, or its id.
 pub(crate) fn of(info: ConferenceInfo) -> Vec<Guest> {
-    let guest = |ConferenceUser { id, jid, name, status, muted }| {
+    let guest = |ConferenceUser { id, jid, name, status, muted, source }| {
         let name = name.or_else(|| jid.as_ref().map(ToString::to_string)).unwrap_or_else(|| id.clone());
-        Guest { id, name, jid, status, muted }
+        Guest { id, name, jid, status, muted, source }
     };
     let there = info.users.into_iter().filter(|user| user.status != EndpointStatus::Disconnected);
     there.map(guest).collect()
@@ -39,6 +41,7 @@ pub(crate) fn document(entity: Option<BareJid>, version: u32, guests: &[Guest]) 
         name: Some(guest.name.clone()),
         status: guest.status,
         muted: guest.muted,
+        source: guest.source,
     };
     ConferenceInfo { entity, version, users: guests.iter().map(user).collect() }
 }

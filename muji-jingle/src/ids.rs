@@ -6,6 +6,15 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
+impl CallId {
+    /// What a bridge calls the sound of this call where it is mixed with that of others (CSRC, RFC 3550 section 5.1). It is told to no one
+    /// but those for whom it is mixed.
+    #[must_use]
+    pub fn source(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// A session with one peer, unique within the process that made it. Never on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);

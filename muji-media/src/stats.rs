@@ -1,6 +1,6 @@
 //! What a media layer measures: per session, per path, per content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,14 @@ pub enum Observation {
         session: SessionId,
         /// Root mean square of these 200 ms in dBFS; silence is -120.
         level: f32,
+    },
+    /// Five times a second while somebody is heard, and once when nobody is any more: how loud those are who take part through a
+    /// participant that mixes them (RFC 6465).
+    Guests {
+        /// The session.
+        session: SessionId,
+        /// Each by [`Guest::source`](muji_core::Guest::source), with the loudest 20 ms of these 200 ms in dBFS.
+        levels: BTreeMap<u32, f32>,
     },
     /// Once a second: the audio of a participant.
     Audio {

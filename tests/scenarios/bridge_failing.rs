@@ -154,3 +154,22 @@ fn somebody_who_calls_from_a_second_device_takes_part_with_that_alone() {
     assert!(it.world.hears(it.phone, second));
     assert_eq!(it.guests(), [connected("friar")]);
 }
+
+// Shows brg-adm-07.
+#[test]
+fn who_is_banned_from_the_room_is_out_of_its_call_within_two_seconds_and_comes_in_no_more_before_that_is_taken_back() {
+    let mut it = bridged(AdmissionPolicy::default());
+    it.calls(it.nurse);
+    it.calls(it.tybalt);
+    let (room, nurse) = (it.world.room("balcony"), it.world.jid(it.nurse).to_bare());
+    it.world.with_rooms(|rooms| rooms.announce_affiliation(&room, &nurse, "outcast"));
+    it.world.run_for(2 * SECOND);
+    assert_eq!((over(&it.world, it.nurse), it.guests()), (Some(&EndReason::HungUp), vec![connected("tybalt")]));
+    it.calls(it.nurse);
+    assert_eq!(it.guests(), [connected("tybalt")]);
+    it.world.leave(it.nurse);
+    it.world.with_rooms(|rooms| rooms.announce_affiliation(&room, &nurse, "none"));
+    it.world.run_for(2 * SECOND);
+    it.calls(it.nurse);
+    assert_eq!(it.guests(), [connected("tybalt"), connected("nurse")]);
+}

@@ -34,6 +34,8 @@ pub struct ConferenceUser {
     pub status: EndpointStatus,
     /// It hears and is not heard.
     pub muted: bool,
+    /// What its sound is called where several are mixed: its SSRC or CSRC (RFC 3550 section 5.1).
+    pub source: Option<u32>,
 }
 
 /// How a call stands (RFC 4575 section 5.7.2).
@@ -132,17 +134,22 @@ impl ConferenceUser {
             skipped.note("conference-info", format_args!("status {word}"));
         }
         let media = endpoint.into_iter().flat_map(Element::children);
-        let mut of_sound = media.filter(|media| {
+        let of_sound = media.filter(|media| {
             media.is("media", ns::CONFERENCE_INFO) && child_text(media, "type").as_deref() == Some("audio")
         });
-        let silent =
-            of_sound.any(|media| matches!(child_text(media, "status").as_deref(), Some("recvonly" | "inactive")));
+        let of_sound: Vec<&Element> = of_sound.collect();
+        let silent = |media: &&Element| matches!(child_text(media, "status").as_deref(), Some("recvonly" | "inactive"));
+        let source = of_sound.iter().find_map(|media| child_text(media, "src-id"));
+        if let Some(source) = source.as_ref().filter(|source| source.parse::<u32>().is_err()) {
+            skipped.note("conference-info", format_args!("src-id {source}"));
+        }
         Some(Self {
             id,
             jid: jid(element),
             name: child_text(element, "display-text").filter(|name| !name.trim().is_empty()),
             status: status.unwrap_or(EndpointStatus::Connected),
-            muted: silent || word.as_deref() == Some("muted-via-focus"),
+            muted: of_sound.iter().any(silent) || word.as_deref() == Some("muted-via-focus"),
+            source: source.and_then(|source| source.parse().ok()),
         })
     }
 
@@ -153,6 +160,7 @@ impl ConferenceUser {
         let media = Element::bare("media", ns::CONFERENCE_INFO)
             .with("id", "1")
             .child(with_text("type", "audio"))
+            .children_from(self.source.map(|source| with_text("src-id", &source.to_string())))
             .child(with_text("status", if self.muted { "recvonly" } else { "sendrecv" }));
         let endpoint = Element::bare("endpoint", ns::CONFERENCE_INFO)
             .with("entity", &self.id)
@@ -202,6 +210,7 @@ mod tests {
             name: Some("Dan".to_owned()),
             status: EndpointStatus::Connected,
             muted: false,
+            source: Some(u32::MAX),
         }
     }
 
@@ -210,7 +219,7 @@ mod tests {
         let users = EndpointStatus::WORDS.into_iter().enumerate().flat_map(|(number, (status, _))| {
             [false, true].map(|muted| ConferenceUser { status, muted, ..user(&format!("c{number}{muted}")) })
         });
-        let nameless = ConferenceUser { jid: None, name: None, ..user("c9") };
+        let nameless = ConferenceUser { jid: None, name: None, source: None, ..user("c9") };
         let info = ConferenceInfo {
             entity: Some("balcony@calls.example".parse().expect("a JID")),
             version: 7,
@@ -228,7 +237,7 @@ mod tests {
                  <user entity='sip:bob@x.example'><display-text>Bob</display-text>
                    <endpoint entity='sip:bob@pc33.x.example'><status>on-hold</status></endpoint></user>
                  <user entity='xmpp:eve@x.example/phone'><endpoint entity='c1'><status>muted-via-focus</status></endpoint></user>
-                 <user entity='c2'/>
+                 <user entity='c2'><endpoint><media id='1'><type>audio</type><src-id>many</src-id></media></endpoint></user>
                  <user entity='c2'/>
                  <user/>
                  <user entity='c3'><endpoint><status>asleep</status></endpoint></user>
@@ -248,7 +257,7 @@ mod tests {
         assert_eq!((info.entity, info.version), (None, 2));
         assert_eq!(
             skipped,
-            "conference-info: one user more: c2; conference-info: a user without an id; conference-info: status asleep; \
+            "conference-info: src-id many; conference-info: one user more: c2; conference-info: a user without an id; conference-info: status asleep; \
              conference-info: group"
         );
     }

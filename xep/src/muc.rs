@@ -16,6 +16,9 @@ const MAX_CODES: usize = 16;
 /// Devices read of one nick: each session of an account may have it (Prosody, ejabberd).
 const MAX_DEVICES: usize = 16;
 
+/// The affiliation of who is banned.
+const OUTCAST: &str = "outcast";
+
 /// Fields copied of a room's form, and values of each; Prosody's has about 20.
 const MAX_FIELDS: usize = 128;
 
@@ -59,6 +62,8 @@ pub struct MucUser {
     pub devices: Vec<FullJid>,
     /// The real JID as it is written, if it is not one of RFC 6122: its resource may hold emoji.
     pub unreadable: Option<String>,
+    /// Accounts by their bare JIDs, as far as the room shows them, and whether they are banned (the affiliation `outcast`).
+    pub affiliations: Vec<(BareJid, bool)>,
     /// The nick it changes to, with [`code::RENAMED`].
     pub new_nick: Option<String>,
     /// The nick of the moderator who removed the occupant.
@@ -96,6 +101,8 @@ impl MucUser {
                 "item" => {
                     match child.attr("jid").map(|jid| jid.trim().parse::<Jid>()) {
                         Some(Ok(jid)) => {
+                            let known = child.attr("affiliation").filter(|_| this.affiliations.len() < MAX_DEVICES);
+                            this.affiliations.extend(known.map(|word| (jid.to_bare(), word == OUTCAST)));
                             let device = jid.try_into_full().ok();
                             this.devices.extend(device.filter(|_| this.devices.len() < MAX_DEVICES));
                         }

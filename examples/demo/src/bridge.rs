@@ -70,12 +70,13 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
     let mut processes = processes(&server)?;
     start(&mut processes, &folder, CALLED, &["--wait", "--once", "--auto-answer", "0"])?;
     for number in IN_ROOM {
-        start(&mut processes, &folder, number, &[ROOM, "--nick", PEOPLE[number].0])?;
+        let name = PEOPLE[number].0;
+        start(&mut processes, &folder, number, &[ROOM, "--nick", name, "--snapshot", &pictures::file(&folder, name)])?;
     }
     let told = timeout(PATIENCE, talk(&mut processes, &folder)).await;
     let told = told.map_err(|_| "somebody was not in the call in time")??;
     let guests = told.guests.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    println!("romeo was shown as guests: {guests}\n");
+    println!("romeo was shown as guests: {guests}; what his window shows at the end: {}\n", pictures::file(&folder, "romeo"));
     processes.ended().await?;
     let heard: Vec<Vec<f64>> = PEOPLE.iter().map(|(name, _)| mix(&folder, name)).collect::<Result<_, Failure>>()?;
     let (table, right, echoes) = judge(&heard);

@@ -18,3 +18,13 @@ pub(crate) fn part(text: Arguments<'_>) {
 pub(crate) fn error(text: Arguments<'_>) {
     let _reader_is_gone = writeln!(stderr(), "{text}").is_err();
 }
+
+/// What a stranger chose, without what would move the cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}
+
+/// The same of a name, and no longer than fits.
+pub(crate) fn printable(nick: &str) -> String {
+    plain(nick).chars().take(24).collect()
+}

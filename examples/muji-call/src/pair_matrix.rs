@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::output;
+use crate::output::{self, printable};
 use crate::statistics::{self, ParticipantStats};
 
 /// Messages that stay on a full screen.
@@ -139,9 +139,15 @@ impl PairMatrix {
     }
 
     fn draw_full(&mut self, people: &[(String, &ParticipantStats)], network: &[String]) {
-        let bars = people
-            .iter()
-            .map(|(name, known)| format!("{} {}", bar(known.level.unwrap_or(SILENCE)), self.line(name, known).trim()));
+        let bars = people.iter().flat_map(|(name, known)| {
+            let participant = format!("{} {}", bar(known.level), self.line(name, known).trim());
+            let guests = known.guests.iter().map(|guest| {
+                let muted = if guest.muted { "muted" } else { "" };
+                let line = format!("  {:<24} {:<11} {muted}", printable(&guest.name), guest.status.as_str());
+                format!("{} {}", bar(known.guest_level(guest)), line.trim())
+            });
+            std::iter::once(participant).chain(guests)
+        });
         let bars: Vec<String> = bars.collect();
         let Some(full) = &mut self.full else { return };
         full.drawn = Instant::now();
@@ -174,7 +180,8 @@ impl PairMatrix {
 }
 
 /// How loud somebody is, as a bar.
-fn bar(level: f32) -> String {
+fn bar(level: Option<f32>) -> String {
+    let level = level.unwrap_or(SILENCE);
     let share = ((level - SILENCE) / -SILENCE).clamp(0.0, 1.0);
     let full = (share * BAR as f32).round() as usize;
     format!("{}{}", "█".repeat(full), "·".repeat(BAR - full))
@@ -186,8 +193,9 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_somebody_is_loud() {
-        let full = |level| bar(level).chars().filter(|letter| *letter == '█').count();
+        let full = |level| bar(Some(level)).chars().filter(|letter| *letter == '█').count();
         assert_eq!([f32::NEG_INFINITY, -120.0, -30.0, 0.0, 6.0].map(full), [0, 0, 10, 20, 20]);
-        assert_eq!(bar(-30.0).chars().count(), BAR);
+        assert_eq!(bar(None), bar(Some(-120.0)));
+        assert_eq!(bar(Some(-30.0)).chars().count(), BAR);
     }
 }

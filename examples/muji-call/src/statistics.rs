@@ -1,6 +1,6 @@
 //! Statistics of each participant, as a table and as JSON.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use muji_core::{Guest, Media, SessionId, Silence};
@@ -24,6 +24,8 @@ pub(crate) struct ParticipantStats {
     pub(crate) session: Option<SessionId>,
     /// Who takes part through it, if it is a bridge.
     pub(crate) guests: Vec<Guest>,
+    /// How loud each of these is, in dBFS, by its source; who is not among them says nothing.
+    pub(crate) guest_levels: BTreeMap<u32, f32>,
     /// What it sends, by name.
     pub(crate) contents: Vec<(String, Media)>,
     /// What of that it has muted; all of it under no name.
@@ -56,6 +58,11 @@ struct Network {
 }
 
 impl ParticipantStats {
+    /// How loud somebody is who takes part through it, in dBFS, if it is heard at all.
+    pub(crate) fn guest_level(&self, guest: &Guest) -> Option<f32> {
+        self.guest_levels.get(&guest.source?).copied()
+    }
+
     /// Its pictures are seen. True for the first.
     pub(crate) fn see(&mut self, size: [usize; 2], stats: VideoStats) -> bool {
         self.pictures.replace((size, stats)).is_none()

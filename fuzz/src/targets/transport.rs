@@ -291,6 +291,7 @@ impl Pair {
                     | TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
                     | TransportOutput::AudioLoss(_)
+                    | TransportOutput::Contributors { .. }
                     | TransportOutput::Congestion(_) => {}
                 }
             }

@@ -110,11 +110,27 @@ impl AdmissionPolicy {
 pub(super) struct Attempts {
     calls: Recent,
     failures: Recent,
+    /// Who is banned from the room.
+    banned: VecDeque<BareJid>,
 }
 
 impl Attempts {
+    /// An account was banned from the room, or is not any more.
+    pub(super) fn banned(&mut self, who: &BareJid, banned: bool) {
+        self.banned.retain(|known| known != who);
+        if banned {
+            if self.banned.len() == MAX_REMEMBERED {
+                self.banned.pop_front();
+            }
+            self.banned.push_back(who.clone());
+        }
+    }
+
     /// True if one more call of this account is taken; it is counted.
     pub(super) fn may_call(&mut self, now: Instant, who: &BareJid) -> bool {
+        if self.banned.contains(who) {
+            return false;
+        }
         let domain = domain(who);
         let failed = self.failures.count(now, FAILURES_IN, who.as_str()) >= MAX_FAILURES
             || self.failures.count(now, FAILURES_IN, &domain) >= MAX_DOMAIN_FAILURES;

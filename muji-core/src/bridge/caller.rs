@@ -153,7 +153,14 @@ impl Caller {
             CallerState::In => EndpointStatus::Connected,
         };
         let name = self.jid.node().map_or_else(|| self.jid.to_string(), ToString::to_string);
-        Guest { id: self.id.clone(), name, jid: Some(self.jid.clone()), status, muted: self.is_muted() }
+        Guest {
+            id: self.id.clone(),
+            name,
+            jid: Some(self.jid.clone()),
+            status,
+            muted: self.is_muted(),
+            source: Some(self.call.source()),
+        }
     }
 
     pub(super) fn press(&mut self, digit: Digit) -> Pressed {

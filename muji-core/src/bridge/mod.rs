@@ -183,12 +183,20 @@ impl Bridge {
             Event::PeerUnmuted(peer, content) if of_sound(content.as_ref()) => self.in_room.muted(peer, false),
             Event::Warning(Warning::RoomHidesJids) => self.in_room.hides_jids(),
             Event::Joined { .. } => self.in_room.shows_jids(),
+            Event::AffiliationChanged { who, banned } => self.affiliation_changed(who, *banned),
             Event::Ended(_) => {
                 let calls: Vec<CallId> = self.callers.keys().copied().collect();
                 calls.into_iter().for_each(|call| self.hang_up(call));
             }
             _ => {}
         }
+    }
+
+    /// Who is banned from the room has no way around that.
+    fn affiliation_changed(&mut self, who: &BareJid, banned: bool) {
+        self.attempts.banned(who, banned);
+        let calls = self.callers.values().filter(|caller| banned && caller.jid == *who).map(|caller| caller.call);
+        calls.collect::<Vec<_>>().into_iter().for_each(|call| self.hang_up(call));
     }
 
     /// Somebody calls.

@@ -107,6 +107,6 @@ impl Person {
     fn shown(&self) -> Guest {
         let Self { id, nick, muted } = self;
         let status = EndpointStatus::Connected;
-        Guest { id: id.clone(), name: nick.clone(), jid: None, status, muted: *muted }
+        Guest { id: id.clone(), name: nick.clone(), jid: None, status, muted: *muted, source: None }
     }
 }

@@ -31,6 +31,11 @@ impl Conference {
         if !matches!(kind, PresenceKind::Refused(_)) {
             self.membership.told_of(nick);
         }
+        if let PresenceKind::Unavailable(user) = kind
+            && user.has(code::BANNED)
+        {
+            self.tell_affiliations(cx, user);
+        }
         match kind {
             PresenceKind::Refused(fault) if ours => self.refused(cx, id, fault),
             PresenceKind::Refused(_) => {}
@@ -47,6 +52,12 @@ impl Conference {
                 self.follow(cx, outcome);
             }
             PresenceKind::Unavailable(user) => self.occupant_left(cx, nick, user),
+        }
+    }
+
+    fn tell_affiliations(&self, cx: &mut Context<'_>, user: &MucUser) {
+        for (who, banned) in &user.affiliations {
+            self.event(cx, Event::AffiliationChanged { who: who.clone(), banned: *banned });
         }
     }
 
@@ -328,6 +339,7 @@ impl Conference {
 
     /// The room said something about itself.
     pub(crate) fn room_changed(&mut self, cx: &mut Context<'_>, user: &MucUser) {
+        self.tell_affiliations(cx, user);
         let (published, active) = (self.is_published(), self.is_active());
         let outcome = self.membership.room_changed(cx, user, published, active);
         self.follow(cx, outcome);

@@ -147,6 +147,7 @@ mod tests {
             jid: None,
             status: EndpointStatus::Connected,
             muted: false,
+            source: None,
         };
         names.iter().map(guest).collect()
     }

@@ -22,6 +22,7 @@ use crate::audio::packetizer::{AudioPacketizer, Sound};
 use crate::audio::prompt::Prompts;
 use crate::codec::encoding::WantedAudio;
 use crate::codec::opus::OpusFault;
+use crate::transport::contributors::{Contributor, MAX_CONTRIBUTORS};
 
 /// A call in which no sample is louder (-60 dBFS) for so many frames, 400 ms, is silent: it is left out of what others hear, as its noise
 /// would add up with theirs, and gets what all hear that are silent. Words have shorter gaps, and each change from one encoder to another is
@@ -152,6 +153,11 @@ impl AudioBridge {
         let mut ours = Sum::ZERO;
         captured.into_iter().for_each(|frame| ours.add(frame));
         let all = self.all(&ours);
+        let speakers = self.speakers();
+        let named = |call: CallId, packet: AudioPacket| {
+            let others = speakers.iter().filter(|(of, _)| *of != call).map(|(_, contributor)| *contributor);
+            (call, AudioPacket { contributors: others.take(MAX_CONTRIBUTORS).collect(), ..packet })
+        };
         let mut listening = BTreeSet::new();
         let mut sent = Vec::new();
         for (call, leg) in &mut self.legs {
@@ -173,7 +179,7 @@ impl AudioBridge {
             }
             let own = Output::of(&mut leg.own, self.video)?;
             let packets = own.packets(clock, &sum, &wanted(&BTreeSet::from([*call])))?;
-            sent.extend(packets.into_iter().map(|packet| (*call, packet)));
+            sent.extend(packets.into_iter().map(|packet| named(*call, packet)));
         }
         let shared = Output::of(&mut self.shared, self.video)?;
         let packets = if listening.is_empty() {
@@ -182,7 +188,7 @@ impl AudioBridge {
         } else {
             shared.packets(clock, &all, &wanted(&listening))?
         };
-        sent.extend(listening.iter().flat_map(|call| packets.iter().map(|packet| (*call, packet.clone()))));
+        sent.extend(listening.iter().flat_map(|call| packets.iter().map(|packet| named(*call, packet.clone()))));
         self.forget_unused();
         Ok(sent)
     }
@@ -198,6 +204,16 @@ impl AudioBridge {
             }
         }
         all
+    }
+
+    /// The calls of which something is heard in the others, and how loud, the loudest first.
+    fn speakers(&self) -> Vec<(CallId, Contributor)> {
+        let speak = self.legs.iter().filter(|(_, leg)| leg.speaks());
+        let mut speakers: Vec<(CallId, Contributor)> = speak
+            .map(|(call, leg)| (*call, Contributor { source: call.source(), level: leg.heard.below_full_scale() }))
+            .collect();
+        speakers.sort_by_key(|(_, contributor)| contributor.level);
+        speakers
     }
 
     fn packetizers(&mut self) -> impl Iterator<Item = &mut AudioPacketizer> {
@@ -251,6 +267,8 @@ mod tests {
         clock: u64,
         /// What we capture.
         own: Option<Tone>,
+        /// Who was said to be heard in what each call got last.
+        contributors: BTreeMap<CallId, Vec<Contributor>>,
     }
 
     impl Calls {
@@ -269,6 +287,7 @@ mod tests {
                 published: ids().collect(),
                 clock: 0,
                 own: None,
+                contributors: BTreeMap::new(),
             }
         }
 
@@ -289,7 +308,8 @@ mod tests {
                     frame
                 });
                 let sent = self.bridge.packets(self.clock, own.as_ref(), &self.published, opus).expect("encoders work");
-                for (call, AudioPacket { packet, .. }) in sent {
+                for (call, AudioPacket { packet, contributors, .. }) in sent {
+                    self.contributors.insert(call, contributors);
                     *counts.entry(call).or_default() += 1;
                     self.encoded.insert(packet.payload.to_vec());
                     let decoded = self.decoders.get_mut(&call).unwrap().decode(&packet.payload).unwrap();
@@ -389,6 +409,17 @@ mod tests {
         calls.bridge.play(waiting, Prompt::Waiting);
         calls.run(50);
         assert!(calls.heard[&waiting].iter().copied().fold(0.0, f64::max) > 1_000.0, "a tone");
+    }
+
+    // Shows brg-show-08.
+    #[test]
+    fn each_call_is_told_who_is_heard_in_its_sound_and_how_loud_and_not_itself() {
+        let mut calls = Calls::new(4, 2);
+        calls.run(100);
+        let of = |call: CallId| calls.contributors[&call].iter().map(|one| one.source).collect::<Vec<_>>();
+        assert_eq!([ROOM, CallId(2), CallId(3)].map(of), [vec![2], vec![1], vec![1, 2]]);
+        assert!(calls.contributors[&ROOM].iter().all(|one| (5..30).contains(&one.level)), "{:?}", calls.contributors);
+        assert_eq!([Sum::ZERO, Sum([32_768; FRAME])].map(|sum| sum.below_full_scale()), [127, 0]);
     }
 
     #[test]

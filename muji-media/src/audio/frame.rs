@@ -36,6 +36,12 @@ impl Sum {
         self.0.iter_mut().zip(&other.0).for_each(|(sum, sample)| *sum += sample);
     }
 
+    /// How many decibels it is below full scale, as RFC 6465 counts: 0 is the loudest, 127 silence.
+    pub(crate) fn below_full_scale(&self) -> u8 {
+        let power = self.0.iter().map(|sample| (f64::from(*sample) / 32_768.0).powi(2)).sum::<f64>() / FRAME as f64;
+        (-10.0 * power.log10()).clamp(0.0, 127.0).round() as u8
+    }
+
     /// The same without what is part of it.
     pub(crate) fn without(&self, part: &Self) -> Self {
         Self(std::array::from_fn(|number| self.0[number] - part.0[number]))

@@ -5,6 +5,7 @@ pub(crate) mod copies;
 pub(crate) mod digits;
 pub(crate) mod drift;
 pub(crate) mod frame;
+pub(crate) mod guests;
 pub(crate) mod jitter;
 pub(crate) mod limiter;
 pub(crate) mod losses;

@@ -160,7 +160,7 @@ impl AudioPacketizer {
         let packets = encoded.into_iter().map(|EncodedFrame { encoding, payload, earlier, resumed }| {
             let timestamp = self.samples * u64::from(encoding.clock_rate()) / u64::from(SAMPLE_RATE);
             let packet = RtpPacket { timestamp: timestamp as u32, marker: begins || resumed, payload };
-            AudioPacket { encoding, packet, earlier }
+            AudioPacket { encoding, packet, earlier, contributors: Vec::new() }
         });
         Ok(packets.collect())
     }

@@ -13,6 +13,7 @@ use super::observer::Observer;
 use crate::audio::bridge::AudioBridge;
 use crate::audio::digits::DigitListener;
 use crate::audio::frame::{AudioFrame, FRAME, Sum};
+use crate::audio::guests::GuestLevels;
 use crate::audio::limiter::Limiter;
 use crate::audio::meter::{Loudness, Meter};
 use crate::audio::packet::AudioPacket;
@@ -25,6 +26,7 @@ use crate::device::{AudioSink, AudioSource, DeviceError};
 use crate::record::{RecordItem, Recordings};
 use crate::rtp::{ReceivedRtp, StreamId};
 use crate::stats::{AudioStats, Observation, RedFault};
+use crate::transport::Contributor;
 
 /// A second, in frames.
 const FRAMES_PER_SECOND: u64 = 50;
@@ -251,6 +253,11 @@ impl Audio {
         troubles
     }
 
+    /// These are heard in what comes next of a content.
+    pub(super) fn contributed(&mut self, of: &StreamId, contributors: &[Contributor]) {
+        self.streams.get_mut(of).into_iter().for_each(|stream| stream.guests.add(contributors));
+    }
+
     /// How somebody spoke in the last second in a call that is joined; `None` stands for us.
     pub(super) fn speech(&self, of: Option<SessionId>) -> Speech {
         let Some(of) = of else { return self.our_speech.speech() };
@@ -306,6 +313,7 @@ struct AudioStream {
     meter: Meter,
     loudness: Loudness,
     speech: SpeechMeter,
+    guests: GuestLevels,
     /// Frames played.
     frames: u64,
     /// There was sound in it.
@@ -326,6 +334,7 @@ impl AudioStream {
             meter: Meter::default(),
             loudness: Loudness::default(),
             speech: SpeechMeter::default(),
+            guests: GuestLevels::default(),
             frames: 0,
             sounded: false,
             first_sound: None,
@@ -358,6 +367,9 @@ impl AudioStream {
         self.fault = fault.filter(|why| !observer.send(Observation::MalformedAudio { session, why: *why }));
         if let Some(level) = self.loudness.take() {
             observer.send(Observation::Loudness { session, level });
+        }
+        if let Some(levels) = self.guests.frame() {
+            observer.send(Observation::Guests { session, levels });
         }
         if let Some(level) = self.meter.take() {
             let stats = AudioStats { round_trip: round_trip(), ..self.receiver.stats() };

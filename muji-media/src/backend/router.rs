@@ -441,6 +441,9 @@ impl Router {
         match output {
             TransportOutput::Datagram { from, to, bytes } => self.network.send(now, from, to, &bytes),
             TransportOutput::Rtp { content, received } => self.received(now, (id.session, content), received)?,
+            TransportOutput::Contributors { content, contributors } => {
+                self.audio.contributed(&(id.session, content), &contributors);
+            }
             TransportOutput::KeyFrameRequested if self.network.peers.key_frame_is_under_way(now, id) => {}
             // What was sent before, the peer did not get.
             TransportOutput::Connected | TransportOutput::KeyFrameRequested => {

@@ -22,7 +22,7 @@ use crate::device::VideoInput;
 use crate::record::{Finish, Recordings};
 use crate::stats::Observation;
 use crate::transport::str0m::Str0m;
-use crate::transport::{MakeTransport, NoCertificate, mid};
+use crate::transport::{MakeTransport, NoCertificate, csrc_audio_level, mid};
 use crate::video::forwarder::ENCODING;
 use crate::video::thread::VideoThread;
 use crate::video::worker::Sources;
@@ -145,7 +145,7 @@ fn capabilities(transport_cc: bool, preferred: Option<VideoEncoding>, bridging: 
     let video: Vec<_> = encodings.into_iter().map(VideoEncoding::payload_type).collect();
     video_extensions.retain(|extension| transport_cc || extension.uri != offer::TRANSPORT_CC);
     video_extensions.push(mid());
-    let audio_extensions = vec![mid()];
+    let audio_extensions = vec![mid(), csrc_audio_level()];
     let video_rtx = !video.is_empty();
     Capabilities {
         audio,

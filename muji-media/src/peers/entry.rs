@@ -75,6 +75,7 @@ impl TransportEntry {
                 }
                 TransportOutput::Interrupted => self.flows.interrupted(),
                 TransportOutput::KeyFrameRequested
+                | TransportOutput::Contributors { .. }
                 | TransportOutput::BandwidthEstimate(_)
                 | TransportOutput::Loss(_)
                 | TransportOutput::AudioLoss(_)

@@ -385,7 +385,7 @@ impl Peers {
 
     /// Sends a packet of audio to each peer that gets this publication in its encoding; `captured` is the time of its timestamp.
     pub fn publish(&mut self, now: Instant, captured: Instant, call: CallId, publication: &str, audio: &AudioPacket) {
-        let AudioPacket { encoding, packet, earlier } = audio;
+        let AudioPacket { encoding, packet, earlier, contributors } = audio;
         self.each(now, call, publication, |sent, transport| {
             if sent.encoding != Some(*encoding) {
                 return;
@@ -394,6 +394,7 @@ impl Peers {
             if sent.digits.is_sounding() {
                 return;
             }
+            transport.set_contributors(&sent.name, contributors);
             let Some(red) = sent.red.filter(|_| !earlier.is_empty()) else {
                 return transport.send(now, captured, &sent.name, std::slice::from_ref(packet));
             };

@@ -29,7 +29,7 @@ fn address(number: u8) -> SocketAddr {
 }
 
 fn opus(packet: &RtpPacket) -> AudioPacket {
-    AudioPacket { encoding: AudioEncoding::Opus, packet: packet.clone(), earlier: Vec::new() }
+    AudioPacket { encoding: AudioEncoding::Opus, packet: packet.clone(), earlier: Vec::new(), contributors: Vec::new() }
 }
 
 /// Opens a session and gives its end.

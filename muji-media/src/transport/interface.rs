@@ -10,6 +10,7 @@ use muji_jingle::TransportId;
 use muji_xep::ice::Candidate;
 use muji_xep::rtp::{AnnouncedStream, HeaderExtension, PayloadType};
 
+use super::contributors::Contributor;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
 
@@ -62,6 +63,13 @@ pub enum TransportOutput {
         /// The packet.
         received: ReceivedRtp,
     },
+    /// Who is heard in the packet of this content that comes next, if its sender is a mixer and says it.
+    Contributors {
+        /// The content's name in the session.
+        content: Arc<str>,
+        /// At most 15.
+        contributors: Vec<Contributor>,
+    },
     /// ICE and DTLS are done with the promised fingerprint; or, after `Interrupted` or a restart, the peer answers again.
     Connected,
     /// For now neither packets nor answers come from the peer.
@@ -102,6 +110,7 @@ impl TransportOutput {
             Self::WrongCertificate => Some(MediaReport::WrongCertificate { transport: id }),
             Self::Datagram { .. }
             | Self::Rtp { .. }
+            | Self::Contributors { .. }
             | Self::KeyFrameRequested
             | Self::BandwidthEstimate(_)
             | Self::Loss(_)
@@ -136,6 +145,9 @@ pub trait Transport: Send {
     /// Sends a packet of the content with another payload type than the negotiated one: a frame with copies of earlier ones, or a key of a
     /// telephone. That was captured at no moment (`None`): each of its packets has the timestamp of its beginning.
     fn send_as(&mut self, now: Instant, captured: Option<Instant>, content: &str, payload_type: u8, packet: &RtpPacket);
+    /// Who is heard in what is sent as `content` from now on, for peers that agreed on it (RFC 6465). A transport without it says nothing
+    /// of them.
+    fn set_contributors(&mut self, _content: &str, _contributors: &[Contributor]) {}
     /// So many bits a second of video are of use at most: it need not be found out whether the path carries more.
     fn set_desired_bit_rate(&mut self, _bits: u32) {}
     /// Those who get what the peer sends as this content cannot take more than so many bits a second; `None` if nobody needs less than its

@@ -6,6 +6,7 @@
 mod certificates;
 mod consent;
 mod content_stream;
+pub(crate) mod contributors;
 pub(crate) mod interface;
 pub mod loopback;
 mod loss_reports;
@@ -20,6 +21,7 @@ pub mod str0m;
 pub mod webrtc_ice;
 
 pub use certificates::NoCertificate;
+pub use contributors::{Contributor, csrc_audio_level};
 pub use interface::{Congestion, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams};
 pub use mid::mid;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use muji_core::media::OpenContent;
 use muji_jingle::{SessionId, TransportId};
 use muji_media::parts::codec::{opus, vp8};
-use muji_media::transport::{NegotiatedContent, RtpPacket};
-use muji_xep::rtp::Media;
+use muji_media::transport::{Contributor, NegotiatedContent, RtpPacket, csrc_audio_level};
+use muji_xep::rtp::{HeaderExtension, Media};
 
 use crate::pair::*;
 
@@ -153,6 +153,28 @@ fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our
         assert_eq!(pair.ends[1].received, [key], "{kinds:?}, {id}");
         assert!(pair.wire.iter().any(|(of, bytes)| *of == 0 && is_rtp(bytes) && bytes[1] & 0x7F == id));
     }
+}
+
+// Shows brg-show-08.
+#[test]
+fn who_is_heard_in_mixed_sound_and_how_loud_reaches_a_peer_that_agreed_on_it_and_no_other() {
+    let heard: Vec<Contributor> = (1..20).map(|source| Contributor { source, level: 100 + source as u8 * 2 }).collect();
+    let named = |agreed: Vec<HeaderExtension>| {
+        let mut pair = Pair::of_sound([Kind::Str0m; 2], agreed);
+        pair.wire.clear();
+        for contributors in [&heard[..1], &heard, &[]] {
+            pair.ends[0].transport.set_contributors("audio", contributors);
+            flow(&mut pair, 1..3);
+        }
+        let sent = pair.wire.iter().filter(|(of, bytes)| *of == 0 && is_rtp(bytes)).map(|(_, bytes)| bytes[0] & 0xf);
+        (sent.collect::<Vec<u8>>(), std::mem::take(&mut pair.ends[1].contributors))
+    };
+    let (counts, heard_of) = named(vec![csrc_audio_level()]);
+    assert_eq!(counts, [1, 1, 15, 15, 0, 0]);
+    let as_many_as_fit: Vec<Contributor> =
+        heard[..15].iter().map(|one| Contributor { level: one.level.min(127), ..*one }).collect();
+    assert_eq!(heard_of, [&heard[..1], &heard[..1], &as_many_as_fit, &as_many_as_fit]);
+    assert_eq!(named(Vec::new()), (vec![0; 6], Vec::new()));
 }
 
 /// What the second got of a content of which every tenth packet was lost, and how many packets that took.

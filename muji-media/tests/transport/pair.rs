@@ -12,7 +12,8 @@ use muji_media::transport::str0m::{Dtls, Str0m};
 #[cfg(feature = "webrtc-ice")]
 use muji_media::transport::webrtc_ice::WebrtcIce;
 use muji_media::transport::{
-    MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts, loopback,
+    Contributor, MakeTransport, NegotiatedContent, RtpPacket, Transport, TransportOutput, TransportParams, hosts,
+    loopback,
 };
 use muji_xep::rtp::{AnnouncedStream, HeaderExtension, Media, PayloadType};
 
@@ -87,6 +88,8 @@ pub(crate) struct End {
     pub(crate) received: Vec<RtpPacket>,
     /// The content of each of those, and its SSRC.
     pub(crate) sources: Vec<(String, u32)>,
+    /// Who was heard in those that say it.
+    pub(crate) contributors: Vec<Vec<Contributor>>,
     /// When each of those was captured, by the sender's clock.
     pub(crate) captured: Vec<Option<SystemTime>>,
 }
@@ -215,6 +218,7 @@ fn end_with(
         asked: 0,
         received: Vec::new(),
         sources: Vec::new(),
+        contributors: Vec::new(),
         captured: Vec::new(),
     }
 }
@@ -360,6 +364,9 @@ impl Pair {
                         self.ends[index].sources.push((content.to_string(), received.ssrc));
                         self.ends[index].captured.push(received.captured);
                         self.ends[index].received.push(received.packet);
+                    }
+                    TransportOutput::Contributors { contributors, .. } => {
+                        self.ends[index].contributors.push(contributors);
                     }
                     TransportOutput::Connected => {
                         (self.ends[index].connected, self.ends[index].interrupted) = (true, false);

@@ -320,6 +320,7 @@ impl Link {
                     TransportOutput::BandwidthEstimate(_)
                     | TransportOutput::Loss(_)
                     | TransportOutput::AudioLoss(_)
+                    | TransportOutput::Contributors { .. }
                     | TransportOutput::Congestion(_) => {} // It sends nothing.
                     TransportOutput::Interrupted | TransportOutput::Failed(_) | TransportOutput::WrongCertificate => {
                         self.connected[index] = false;

@@ -253,7 +253,12 @@ impl Client {
             self.frames += 1;
             let packet = RtpPacket { timestamp: self.frames * 960, marker: false, payload: self.sound.clone() };
             if capture.media == Media::Audio {
-                let packet = AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new() };
+                let packet = AudioPacket {
+                    encoding: AudioEncoding::Opus,
+                    packet,
+                    earlier: Vec::new(),
+                    contributors: Vec::new(),
+                };
                 peers.publish(now, now, *call, publication, &packet);
             } else {
                 for (_, encoding) in peers.video_kinds().into_iter().filter(|(media, _)| *media == capture.media) {
@@ -394,6 +399,7 @@ impl Client {
             | TransportOutput::BandwidthEstimate(_)
             | TransportOutput::Loss(_)
             | TransportOutput::AudioLoss(_)
+            | TransportOutput::Contributors { .. }
             | TransportOutput::Congestion(_) => {} // Nothing is encoded here.
         }
     }

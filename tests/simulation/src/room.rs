@@ -258,8 +258,19 @@ impl Rooms {
     /// A room tells its occupants of a change.
     #[must_use]
     pub fn announce(&self, address: &BareJid, code: u16) -> Vec<Delivery> {
+        self.annotate(address, builder("status", ns::MUC_USER, &[("code", &code.to_string())]))
+    }
+
+    /// A room tells its occupants of the new affiliation of somebody who is not among them.
+    #[must_use]
+    pub fn announce_affiliation(&self, address: &BareJid, who: &BareJid, affiliation: &str) -> Vec<Delivery> {
+        let attributes = [("jid", who.as_str()), ("affiliation", affiliation)];
+        self.annotate(address, builder("item", ns::MUC_USER, &attributes))
+    }
+
+    fn annotate(&self, address: &BareJid, what: Element) -> Vec<Delivery> {
         let mut x = Element::bare("x", ns::MUC_USER);
-        x.append_child(builder("status", ns::MUC_USER, &[("code", &code.to_string())]));
+        x.append_child(what);
         let everybody = self.occupants(address).into_iter();
         everybody
             .map(|who| {

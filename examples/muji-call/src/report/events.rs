@@ -7,7 +7,8 @@ use jid::FullJid;
 use muji_core::{Event, EventScope, Media, Peer, Silence, Warning};
 use serde_json::json;
 
-use super::{Report, plain, printable, silence};
+use super::{Report, silence};
+use crate::output::{plain, printable};
 use crate::ringing::stop_reason;
 
 impl Report {
@@ -32,6 +33,11 @@ impl Report {
                 let why = why.to_string();
                 self.say("room-lost", json!({ "why": why }), || {
                     Some(format!("{why}; audio continues while the program rejoins"))
+                });
+            }
+            Event::AffiliationChanged { who, banned } => {
+                self.say("affiliation", json!({ "jid": who.to_string(), "banned": banned }), || {
+                    banned.then(|| format!("{who} was banned from the room"))
                 });
             }
             Event::Ended(why) => {

@@ -10,16 +10,21 @@ use muji_core::bridge::{Caller, CallerState};
 use muji_core::xmpp::{LoggedIn, Mechanism};
 use muji_core::{EndpointStatus, Media, Pair, PairState, Peer, Recovery, SessionId, Silence};
 use muji_media::stats::{AudioStats, Level, Observation, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::args::Args;
-use crate::output;
+use crate::output::{self, plain, printable};
 use crate::pair_matrix::PairMatrix;
 use crate::statistics::{self, ParticipantStats, millis};
 use crate::window_state::{Person, SharedWindowState};
 
 /// Louder than this is somebody who speaks, in dBFS.
 const SPEECH: f32 = -45.0;
+
+/// At this level somebody speaks.
+fn speaks(level: f32) -> bool {
+    level > SPEECH
+}
 
 /// How it is told.
 enum Style {
@@ -250,9 +255,9 @@ impl Report {
                     || known.mutes(&Media::Video),
                 problem: problem(known),
             };
-            // What each of them says comes mixed, so the tile of the bridge shows that somebody speaks.
             let guests = known.guests.iter().map(|guest| Person {
                 name: printable(&guest.name),
+                speaks: known.guest_level(guest).is_some_and(speaks),
                 muted: guest.muted,
                 camera_off: true,
                 problem: (guest.status != EndpointStatus::Connected).then(|| guest.status.as_str().to_owned()),
@@ -300,7 +305,7 @@ impl Report {
                 let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
                 if let Some(known) = known {
                     known.level = Some(*level);
-                    let speaks = *level > SPEECH;
+                    let speaks = speaks(*level);
                     if known.speaks != speaks {
                         known.speaks = speaks;
                         self.show_people();
@@ -308,6 +313,23 @@ impl Report {
                 }
                 if self.pair_matrix.is_due() {
                     self.row();
+                }
+            }
+            Observation::Guests { session, levels } => {
+                let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
+                if let Some(known) = known {
+                    let speak = |levels: &BTreeMap<u32, f32>| {
+                        levels
+                            .iter()
+                            .filter(|(_, level)| speaks(**level))
+                            .map(|(source, _)| *source)
+                            .collect::<Vec<_>>()
+                    };
+                    let changed = speak(&known.guest_levels) != speak(levels);
+                    known.guest_levels.clone_from(levels);
+                    if changed {
+                        self.show_people();
+                    }
                 }
             }
             Observation::MalformedAudio { session, why } => {
@@ -361,12 +383,18 @@ impl Report {
         let known = self.people.entry(nick.clone()).or_default();
         known.now = level.is_sound().then_some(text);
         known.stats = *stats;
-        let fields = json!({
+        let of_guests =
+            known.guests.iter().filter_map(|guest| Some((guest.id.clone(), json!(known.guest_level(guest)?))));
+        let guests: Map<String, Value> = of_guests.collect();
+        let mut fields = json!({
             "nick": nick, "hz": tone, "dbfs": level.level, "received": stats.counts.received, "lost": stats.counts.lost,
             "discarded": stats.counts.discarded, "malformed": stats.counts.malformed, "skipped": stats.counts.skipped, "bytes": stats.counts.bytes,
             "played": stats.played, "concealed": stats.concealed, "delay_ms": stats.delay.as_millis(),
             "jitter_ms": millis(stats.jitter), "rtt_ms": stats.round_trip.map(millis),
         });
+        if !guests.is_empty() {
+            fields["guests"] = guests.into();
+        }
         self.say("heard", fields, || None);
     }
 
@@ -487,14 +515,4 @@ fn row(pair: &Pair, with_time: bool) -> Value {
         row["for_ms"] = json!(pair.since.elapsed().as_millis());
     }
     row
-}
-
-/// What a stranger chose, without what would move the cursor.
-fn plain(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).collect()
-}
-
-/// The same of a name, and no longer than fits.
-fn printable(nick: &str) -> String {
-    plain(nick).chars().take(24).collect()
 }

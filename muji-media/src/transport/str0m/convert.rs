@@ -8,8 +8,10 @@ use str0m::bwe::Bitrate;
 use str0m::net::Protocol;
 use str0m::rtp::{RtpPacket as Str0mPacket, RtpWrite, SeqNo};
 
+use super::levels::with_contributors;
 use crate::gather::candidate::LocalCandidate;
 use crate::rtp::{ReceivedRtp, RtpPacket};
+use crate::transport::contributors::Contributor;
 use crate::transport::interface::captured;
 use crate::transport::resend::SequencedPacket;
 
@@ -66,12 +68,12 @@ pub(super) fn received(packet: Str0mPacket) -> ReceivedRtp {
 }
 
 /// Gives str0m a packet of ours.
-pub(super) fn write(rtc: &mut Rtc, numbered: SequencedPacket) {
+pub(super) fn write(rtc: &mut Rtc, numbered: SequencedPacket, contributors: &[Contributor]) {
     let SequencedPacket { ssrc, sequence, payload_type, captured, packet } = numbered;
     let RtpPacket { timestamp, marker, payload } = packet;
     let write = RtpWrite::new(payload_type.into(), SeqNo::from(sequence), timestamp, captured, payload);
     if let Some(sender) = rtc.direct_api().stream_tx(&ssrc.into()) {
-        sender.write_rtp(write.marker(marker));
+        sender.write_rtp(with_contributors(write.marker(marker), contributors));
     }
 }
 

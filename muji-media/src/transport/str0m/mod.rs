@@ -6,6 +6,7 @@ mod convert;
 mod early_checks;
 mod failure;
 mod handshake;
+mod levels;
 mod pacing;
 mod plan;
 mod probing;
@@ -30,6 +31,7 @@ use str0m::rtp::rtcp::Rtcp;
 use str0m::{Event, IceConnectionState, Input, Output, Reason, Rtc, RtcError};
 
 use super::consent::{Consent, is_check, is_check_answer};
+use super::contributors::{CSRC_AUDIO_LEVEL, Contributor};
 use super::interface::{
     Congestion, MakeTransport, NegotiatedContent, Transport, TransportOutput, TransportParams, advertised,
 };
@@ -42,8 +44,9 @@ use crate::rtp::{RtpPacket, is_stun};
 use convert::{Datagram, bits, local, received, remote, write};
 use early_checks::EarlyChecks;
 use failure::{alert, failure};
+use levels::contributors;
 pub use plan::{Dtls, Str0m};
-use plan::{Plan, uses_transport_cc};
+use plan::{Plan, uses, uses_transport_cc};
 use probing::Probing;
 use stream::{Stream, Streams, Unproven, declare};
 
@@ -80,6 +83,8 @@ pub struct Str0mTransport {
     streams: Streams,
     /// Both ends use transport-wide congestion control.
     counted: bool,
+    /// The peer is told how loud those are who are heard in a packet.
+    takes_levels: bool,
     /// What the path carries, in bits a second.
     estimate: Option<u32>,
     /// The peer takes no more (REMB).
@@ -139,6 +144,7 @@ impl Str0mTransport {
             alert: None,
             streams,
             counted,
+            takes_levels: false,
             estimate: None,
             remb: None,
             has_delay_estimate: false,
@@ -161,6 +167,7 @@ impl Str0mTransport {
     /// yet.
     fn set_extensions(&mut self, now: Instant, extensions: &[HeaderExtension]) {
         self.sources.set_extensions(extensions);
+        self.takes_levels = uses(extensions, CSRC_AUDIO_LEVEL);
         let Some(plan) = self.plan.take() else { return };
         let negotiated: Vec<NegotiatedContent> =
             self.streams.iter().filter_map(|stream| stream.content.negotiated.clone()).collect();
@@ -288,6 +295,10 @@ impl Str0mTransport {
                 if let Some(receive_rate_limit) = &mut content.receive_rate_limit {
                     receive_rate_limit.packet(now, ssrc, *packet.seq_no, packet.payload.len());
                 }
+                let contributors = contributors(&packet.header);
+                if !contributors.is_empty() {
+                    self.out.push_back(TransportOutput::Contributors { content: content.name.clone(), contributors });
+                }
                 let received = received(packet);
                 self.out.push_back(TransportOutput::Rtp { content: content.name.clone(), received });
             }
@@ -360,7 +371,7 @@ impl Str0mTransport {
             let Some(stream) = self.streams.sent_by(ssrc) else { continue };
             if let Some(numbered) = stream.content.resend(now, number) {
                 stream.declare(&mut self.rtc, numbered.ssrc);
-                write(&mut self.rtc, numbered);
+                write(&mut self.rtc, numbered, &[]);
                 stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
                 self.tick(now);
             }
@@ -375,7 +386,7 @@ impl Str0mTransport {
         let Some(stream) = self.streams.named(content) else { return };
         let Some(payload_type) = other.or_else(|| stream.content.payload_type()) else { return };
         for numbered in stream.content.number(now, captured, payload_type, packets) {
-            write(&mut self.rtc, numbered);
+            write(&mut self.rtc, numbered, &stream.contributors);
             stream.pacing.iter_mut().for_each(|pacing| pacing.written(now));
         }
         stream.pace(&mut self.rtc, now);
@@ -609,6 +620,12 @@ impl Transport for Str0mTransport {
         packet: &RtpPacket,
     ) {
         self.write(now, captured.unwrap_or(now), content, Some(payload_type), std::slice::from_ref(packet));
+    }
+
+    fn set_contributors(&mut self, content: &str, contributors: &[Contributor]) {
+        if let Some(stream) = self.streams.named(content).filter(|_| self.takes_levels) {
+            stream.contributors = contributors.to_vec();
+        }
     }
 
     fn set_desired_bit_rate(&mut self, bits: u32) {

@@ -15,6 +15,7 @@ use str0m::{Rtc, RtcConfig};
 
 use super::convert::local;
 use super::handshake::Handshakes;
+use super::levels::Levels;
 use super::rtcp;
 use super::stream::{Streams, declare};
 use crate::bandwidth;
@@ -22,6 +23,7 @@ use crate::codec::offer::{ORIENTATION, TRANSPORT_CC};
 use crate::codec::video::CLOCK_RATE;
 use crate::gather::LocalCandidate;
 use crate::transport::certificates::{Certificates, NoCertificate};
+use crate::transport::contributors::CSRC_AUDIO_LEVEL;
 use crate::transport::interface::TransportParams;
 use crate::transport::mid;
 
@@ -169,7 +171,8 @@ pub(super) fn uses_transport_cc(extensions: &[HeaderExtension]) -> bool {
     uses(extensions, TRANSPORT_CC)
 }
 
-fn uses(extensions: &[HeaderExtension], uri: &str) -> bool {
+/// Whether both ends use a header extension.
+pub(super) fn uses(extensions: &[HeaderExtension], uri: &str) -> bool {
     extensions.iter().any(|extension| extension.uri == uri)
 }
 
@@ -179,6 +182,7 @@ fn known(uri: &str) -> Option<str0m::rtp::Extension> {
         TRANSPORT_CC => Some(str0m::rtp::Extension::TransportSequenceNumber),
         ORIENTATION => Some(str0m::rtp::Extension::VideoOrientation),
         HeaderExtension::MID => Some(str0m::rtp::Extension::RtpMid),
+        CSRC_AUDIO_LEVEL => Some(str0m::rtp::Extension::with_serializer(uri, Levels)),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use str0m::media::{MediaKind, Mid, Rid};
 
 use super::pacing::Pacing;
 use crate::transport::content_stream::ContentStream;
+use crate::transport::contributors::Contributor;
 use crate::transport::mid::MAX_NAME;
 use crate::transport::rtp_head::RtpHead;
 
@@ -17,6 +18,8 @@ use crate::transport::rtp_head::RtpHead;
 pub(super) struct Stream {
     pub(super) mid: Mid,
     pub(super) content: ContentStream,
+    /// Who is heard in it, if we are a mixer.
+    pub(super) contributors: Vec<Contributor>,
     /// Of video: str0m paces nothing else.
     pub(super) pacing: Option<Pacing>,
 }
@@ -156,7 +159,7 @@ pub(super) fn declare(rtc: &mut Rtc, index: u8, content: &OpenContent, counted: 
     api.declare_media(mid, kind);
     declare_sender(&mut api, content.ssrc, mid, NEW);
     let pacing = (kind == MediaKind::Video).then(Pacing::default);
-    Stream { mid, content: ContentStream::new(content, counted), pacing }
+    Stream { mid, content: ContentStream::new(content, counted), contributors: Vec::new(), pacing }
 }
 
 fn declare_sender(api: &mut DirectApi<'_>, ssrc: u32, mid: Mid, rid: &str) {
