@@ -114,8 +114,10 @@ pub enum Event {
     PeerContents(Peer, Vec<(String, Media)>),
     /// These people take part through it, as it is a bridge; what it hears they may hear, and nothing says who they are but the bridge.
     PeerGuests(Peer, Vec<Guest>),
-    /// It is a conference, such as a mixer (XEP-0298), and perhaps this bridge; in a room: this bridge, or none any more.
+    /// Who is in a call with us alone is a conference itself, such as a mixer (XEP-0298), and perhaps this bridge.
     PeerFocus(Peer, Option<BridgeMark>),
+    /// A participant of a room is this bridge, or none any more.
+    PeerBridge(Peer, Option<BridgeMark>),
     /// We called it.
     PeerOffered(Peer),
     /// Both sides agreed; the transports connect.

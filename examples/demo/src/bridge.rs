@@ -76,7 +76,10 @@ pub(crate) async fn demo() -> Result<Verdict, Failure> {
     let told = timeout(PATIENCE, talk(&mut processes, &folder)).await;
     let told = told.map_err(|_| "somebody was not in the call in time")??;
     let guests = told.guests.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    println!("romeo was shown as guests: {guests}; what his window shows at the end: {}\n", pictures::file(&folder, "romeo"));
+    println!(
+        "romeo was shown as guests: {guests}; what his window shows at the end: {}\n",
+        pictures::file(&folder, "romeo")
+    );
     processes.ended().await?;
     let heard: Vec<Vec<f64>> = PEOPLE.iter().map(|(name, _)| mix(&folder, name)).collect::<Result<_, Failure>>()?;
     let (table, right, echoes) = judge(&heard);

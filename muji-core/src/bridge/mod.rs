@@ -178,7 +178,7 @@ impl Bridge {
                     self.alone.get_or_insert((now, now));
                 }
             }
-            Event::PeerFocus(peer, bridge) => self.links.in_room(&peer.jid, bridge.as_ref()),
+            Event::PeerBridge(peer, bridge) => self.links.in_room(&peer.jid, bridge.as_ref()),
             Event::PeerMuted(peer, content) if of_sound(content.as_ref()) => self.in_room.muted(peer, true),
             Event::PeerUnmuted(peer, content) if of_sound(content.as_ref()) => self.in_room.muted(peer, false),
             Event::Warning(Warning::RoomHidesJids) => self.in_room.hides_jids(),

@@ -436,7 +436,7 @@ fn a_bridge_behind_which_we_are_or_others_is_refused_and_the_owner_learns_why() 
 #[test]
 fn a_bridge_whose_room_is_joined_by_another_one_takes_no_bridge() {
     let another = |behind: &'static [&str]| {
-        move |told: &mut Told| told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark("z", behind))))
+        move |told: &mut Told| told.event(ROOM, &Event::PeerBridge(peer("juliet"), Some(mark("z", behind))))
     };
     assert_eq!(met_by(another(&["b"]), Some(mark("a", &[]))).1, [refuse(9, BridgeConflict::Chain)]);
     assert!(!met_by(another(&[]), Some(mark("a", &[]))).1.contains(&refuse(9, BridgeConflict::Chain)));
@@ -452,10 +452,10 @@ fn a_bridge_whose_room_is_joined_by_another_one_takes_no_bridge() {
 fn of_two_calls_that_make_a_ring_at_once_the_bridge_with_the_higher_id_ends_its_own() {
     for (other, ends) in [("a", true), ("z", false)] {
         let (mut told, _) = met_by(|_| (), Some(mark("b", &[])));
-        told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark(other, &["c"]))));
+        told.event(ROOM, &Event::PeerBridge(peer("juliet"), Some(mark(other, &["c"]))));
         assert_eq!(told.outputs().contains(&refuse(9, BridgeConflict::Ring)), ends, "{other}");
         let again = told.outputs();
-        told.event(ROOM, &Event::PeerFocus(peer("juliet"), Some(mark(other, &["c", "d"]))));
+        told.event(ROOM, &Event::PeerBridge(peer("juliet"), Some(mark(other, &["c", "d"]))));
         assert!(again.is_empty() && !told.outputs().contains(&refuse(9, BridgeConflict::Ring)), "it is said once");
     }
 }

@@ -239,7 +239,7 @@ impl Conference {
         }
         if self.occupants.set_bridge(nick, described.bridge.as_ref()) {
             let peer = Peer { nick: nick.to_owned(), jid: real };
-            self.event(cx, Event::PeerFocus(peer, described.bridge.clone()));
+            self.event(cx, Event::PeerBridge(peer, described.bridge.clone()));
         }
         self.occupants.share(nick, &described.user.devices);
         self.publish_in_turn(cx);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Local, TimeZone};
 use jid::FullJid;
+use muji_core::bridge::BridgeMark;
 use muji_core::{Event, EventScope, Media, Peer, Silence, Warning};
 use serde_json::json;
 
@@ -46,6 +47,22 @@ impl Report {
             }
             other => self.warning_event(scope, other),
         }
+    }
+
+    /// Others take part through somebody, if it is this bridge.
+    fn conference(&mut self, peer: &Peer, bridge: Option<&BridgeMark>, if_none: &str) {
+        let behind = bridge.map(|bridge| &bridge.behind);
+        let fields = json!({
+            "nick": peer.nick, "jid": peer.jid.to_string(), "bridge": bridge.map(|bridge| &bridge.id), "behind": behind,
+        });
+        self.say("conference", fields, || {
+            let what = match behind {
+                Some(behind) if !behind.is_empty() => "is a bridge, joined with another bridge",
+                Some(_) => "is a bridge",
+                None => if_none,
+            };
+            Some(format!("{} {what}", printable(&peer.nick)))
+        });
     }
 
     /// What the user should know, and what had no effect.
@@ -175,21 +192,8 @@ impl Report {
                 });
                 self.show_people();
             }
-            Event::PeerFocus(peer, bridge) => {
-                let behind = bridge.as_ref().map(|bridge| &bridge.behind);
-                let fields = json!({
-                    "nick": peer.nick, "jid": peer.jid.to_string(),
-                    "bridge": bridge.as_ref().map(|bridge| &bridge.id), "behind": behind,
-                });
-                self.say("conference", fields, || {
-                    let nick = printable(&peer.nick);
-                    Some(match behind {
-                        Some(behind) if !behind.is_empty() => format!("{nick} is a bridge, joined with another bridge"),
-                        Some(_) => format!("{nick} is a bridge"),
-                        None => format!("{nick} is a conference, or a bridge no more"),
-                    })
-                });
-            }
+            Event::PeerFocus(peer, bridge) => self.conference(peer, bridge.as_ref(), "is a conference"),
+            Event::PeerBridge(peer, bridge) => self.conference(peer, bridge.as_ref(), "is no bridge any more"),
             Event::PeerContentAdded { peer: Peer { nick, jid }, content, media, .. } => {
                 let fields =
                     json!({ "nick": nick, "jid": jid.to_string(), "content": content, "media": media.as_str() });
