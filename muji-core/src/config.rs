@@ -135,6 +135,10 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(60);
 /// Guests who wait to be invited, and those who are told when a call comes to nothing.
 pub const MAX_GUESTS: usize = 64;
 
+/// Bytes of a bridge's presence that say who its callers are: the room sends each presence to everybody in it, and a bridge sends one with
+/// each caller that comes or goes. Beyond this callers are named without details, and then counted.
+pub const GUESTS_BYTES: usize = 2_048;
+
 /// Rooms to which we were invited that are remembered for that.
 pub(crate) const MAX_INVITED: usize = 64;
 

@@ -8,7 +8,7 @@ use muji_xep::room_invite::RoomInvite;
 use muji_xep::rtp::Media;
 
 use crate::error::{AddFailure, EndReason, PeerFailure, RoomFault};
-use crate::guest::Guest;
+use crate::guest::ShownGuests;
 use crate::invitation::Invitation;
 use crate::peer::Peer;
 use crate::trust::Verification;
@@ -113,7 +113,7 @@ pub enum Event {
     /// A participant has other contents than before: their names and media.
     PeerContents(Peer, Vec<(String, Media)>),
     /// These people take part through it, as it is a bridge; what it hears they may hear, and nothing says who they are but the bridge.
-    PeerGuests(Peer, Vec<Guest>),
+    PeerGuests(Peer, ShownGuests),
     /// Who is in a call with us alone is a conference itself, such as a mixer (XEP-0298), and perhaps this bridge.
     PeerFocus(Peer, Option<BridgeMark>),
     /// A participant of a room is this bridge, or none any more.

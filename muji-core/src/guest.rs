@@ -23,14 +23,23 @@ pub struct Guest {
     pub source: Option<u32>,
 }
 
-/// The guests that a document names. Without a name of its own one has its address, or its id.
-pub(crate) fn of(info: ConferenceInfo) -> Vec<Guest> {
+/// Who takes part through a bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownGuests {
+    /// Those whom it names.
+    pub named: Vec<Guest>,
+    /// How many more it counts: they are too many for its presence.
+    pub more: u32,
+}
+
+/// The guests that a document names and counts. Without a name of its own one has its address, or its id.
+pub(crate) fn of(info: ConferenceInfo) -> ShownGuests {
     let guest = |ConferenceUser { id, jid, name, status, muted, source }| {
         let name = name.or_else(|| jid.as_ref().map(ToString::to_string)).unwrap_or_else(|| id.clone());
         Guest { id, name, jid, status, muted, source }
     };
     let there = info.users.into_iter().filter(|user| user.status != EndpointStatus::Disconnected);
-    there.map(guest).collect()
+    ShownGuests { named: there.map(guest).collect(), more: info.more }
 }
 
 /// The document that names these guests; `entity` is what people call.
@@ -43,5 +52,5 @@ pub(crate) fn document(entity: Option<BareJid>, version: u32, guests: &[Guest]) 
         muted: guest.muted,
         source: guest.source,
     };
-    ConferenceInfo { entity, version, users: guests.iter().map(user).collect() }
+    ConferenceInfo { entity, version, users: guests.iter().map(user).collect(), more: 0 }
 }

@@ -226,7 +226,7 @@ pub use command::{Command, Join};
 pub use disco::Disco;
 pub use engine::Engine;
 pub use event::{ConnectionChange, Event, EventScope, Handled};
-pub use guest::{EndpointStatus, Guest};
+pub use guest::{EndpointStatus, Guest, ShownGuests};
 pub use invitation::Invitation;
 pub use jid;
 #[cfg(feature = "tokio")]

@@ -11,7 +11,7 @@ use muji_xep::rtp::Media;
 
 use crate::client_quirks::ClientQuirks;
 use crate::config::MAX_PARTICIPANTS;
-use crate::guest::Guest;
+use crate::guest::ShownGuests;
 use crate::warning::NotCalled;
 
 /// An occupant with Muji information.
@@ -20,7 +20,7 @@ pub(crate) struct Occupant {
     pub(crate) real: FullJid,
     pub(crate) muji: MujiElement,
     /// Who takes part through it.
-    pub(crate) guests: Vec<Guest>,
+    pub(crate) guests: ShownGuests,
     /// It is this bridge.
     pub(crate) bridge: Option<BridgeMark>,
     /// What its client cannot do.
@@ -68,9 +68,9 @@ impl Occupants {
     }
 
     /// An occupant says who takes part through it. True if these are others than before.
-    pub(crate) fn set_guests(&mut self, nick: &str, guests: &[Guest]) -> bool {
-        let Some(known) = self.occupants.get_mut(nick).filter(|known| known.guests != guests) else { return false };
-        known.guests = guests.to_vec();
+    pub(crate) fn set_guests(&mut self, nick: &str, guests: &ShownGuests) -> bool {
+        let Some(known) = self.occupants.get_mut(nick).filter(|known| known.guests != *guests) else { return false };
+        known.guests.clone_from(guests);
         true
     }
 
@@ -84,7 +84,7 @@ impl Occupants {
     }
 
     /// Who takes part through somebody.
-    pub(crate) fn guests(&self, jid: &FullJid) -> Vec<Guest> {
+    pub(crate) fn guests(&self, jid: &FullJid) -> ShownGuests {
         let of = self.occupants.values().find(|occupant| occupant.real == *jid);
         of.map(|occupant| occupant.guests.clone()).unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use muji_jingle::{End, Silence};
 use muji_xep::rtp::Media;
 
-use crate::guest::Guest;
+use crate::guest::ShownGuests;
 use crate::peer::Peer;
 use crate::trust::{CertificateHash, Verification};
 
@@ -68,7 +68,7 @@ pub struct Pair {
     /// What it sends, by the names that the room knows.
     pub contents: Vec<(String, Media)>,
     /// Who takes part through it, if it is a bridge.
-    pub guests: Vec<Guest>,
+    pub guests: ShownGuests,
     /// How we stand with it.
     pub state: PairState,
     /// The contents of its session of which nothing comes though the path works: their names there, and why.

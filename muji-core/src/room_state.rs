@@ -16,7 +16,7 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use crate::client_quirks::ClientQuirks;
 use crate::error::RoomFault;
-use crate::guest::{self, Guest};
+use crate::guest::{self, ShownGuests};
 use crate::occupants::Occupants;
 use crate::stanza;
 
@@ -55,7 +55,7 @@ pub(crate) struct OccupantPresence {
     /// The id of its device in an end-to-end encryption.
     pub(crate) device: Option<u32>,
     /// Who takes part through it.
-    pub(crate) guests: Vec<Guest>,
+    pub(crate) guests: ShownGuests,
     /// It is this bridge.
     pub(crate) bridge: Option<BridgeMark>,
 }
@@ -88,7 +88,7 @@ impl OccupantPresence {
             skipped: Skipped::default(),
             quirks: ClientQuirks::find(&presence.payloads),
             device: None,
-            guests: Vec::new(),
+            guests: ShownGuests::default(),
             bridge: BridgeMark::find(&presence.payloads),
         };
         if let Some(element) = MujiElement::find(&presence.payloads) {

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muji_core::bridge::{AdmissionPolicy, BridgeMark, CallerState, Pin};
+use muji_core::bridge::{AdmissionPolicy, BridgeMark, CallerState, MAX_CALLERS, Pin};
+use muji_core::config::{Config, GUESTS_BYTES};
 use muji_core::error::{BridgeConflict, EndReason};
-use muji_core::{EndpointStatus, Event, Guest, Media, PairState};
+use muji_core::{EndpointStatus, Event, Guest, Media, PairState, ShownGuests};
+use muji_harness::person::usual;
 use muji_harness::room::Rules;
 use muji_harness::world::{PersonId, SentStanza, World};
+use muji_media::transport::loopback;
 use muji_xep::conference_info::ConferenceInfo;
 use muji_xep::jingle::Jingle;
 use muji_xep::muc::code;
@@ -26,7 +29,9 @@ pub(crate) struct Bridged {
 
 pub(crate) fn bridged(policy: AdmissionPolicy) -> Bridged {
     let mut world = World::new(1);
-    let [juliet, romeo, phone] = people(&mut world, ["juliet", "romeo", "phone"]);
+    let [juliet, romeo] = people(&mut world, ["juliet", "romeo"]);
+    let config = Config { max_direct_calls: MAX_CALLERS, discover_servers: false, ..Config::default() };
+    let phone = world.configured("phone", usual(), loopback::maker(), config);
     for who in [juliet, romeo, phone] {
         world.join(who, "balcony");
         world.run_for(SECOND);
@@ -45,11 +50,15 @@ impl Bridged {
     }
 
     /// Who takes part through the bridge, as Juliet sees it.
-    pub(crate) fn guests(&self) -> Vec<(String, EndpointStatus, bool)> {
+    fn shown(&self) -> ShownGuests {
         let phone = self.world.jid(self.phone);
         let pair = self.world.pairs(self.juliet).into_iter().find(|pair| pair.peer.jid == phone);
+        pair.map(|pair| pair.guests).unwrap_or_default()
+    }
+
+    pub(crate) fn guests(&self) -> Vec<(String, EndpointStatus, bool)> {
         let short = |guest: Guest| (guest.name, guest.status, guest.muted);
-        pair.into_iter().flat_map(|pair| pair.guests).map(short).collect()
+        self.shown().named.into_iter().map(short).collect()
     }
 
     /// What the bridge sent to somebody, by request: when, and what.
@@ -90,6 +99,7 @@ pub(crate) fn connected(name: &str) -> (String, EndpointStatus, bool) {
     (name.to_owned(), EndpointStatus::Connected, false)
 }
 
+// Shows brg-show-02.
 #[test]
 fn a_contact_who_calls_is_in_the_rooms_call_and_shown_there() {
     let mut it = bridged(AdmissionPolicy::default());
@@ -336,4 +346,30 @@ fn rooms_are_not_joined_in_a_row_which_could_become_a_ring() {
     world.run_for(5 * SECOND);
     assert_eq!((world.callers(a).len(), world.callers(b).len(), world.callers(c).len()), (1, 1, 0));
     assert_eq!(conflicts(&world, b), [BridgeConflict::Chain]);
+}
+
+// Shows brg-show-01.
+#[test]
+fn of_more_callers_than_a_presence_names_whole_the_room_is_told_all_names_or_how_many_more_there_are() {
+    let mut it = bridged(AdmissionPolicy { max_callers: 18, ..AdmissionPolicy::default() });
+    let names: Vec<String> =
+        (0..18).map(|number| format!("{number}{}", "-of-a-house-with-a-long-name".repeat(3))).collect();
+    let callers: Vec<PersonId> = names.iter().map(|name| it.world.person(name)).collect();
+    it.world.befriend_all();
+    let phone = it.world.jid(it.phone).to_bare();
+    for who in callers {
+        it.world.ring(who, phone.clone());
+        it.world.run_for(3 * SECOND);
+    }
+    assert_eq!(it.world.callers(it.phone).len(), 18);
+    let shown = it.shown();
+    assert_eq!(shown.named.len() + shown.more as usize, 18);
+    assert!(shown.more > 0 && shown.named.iter().all(|guest| names.iter().any(|name| name.starts_with(&guest.name))));
+    let said = it.world.wire.iter().filter(|sent| sent.from == it.phone && sent.stanza.name() == "presence");
+    let documents = said.filter_map(|sent| sent.stanza.get_child("conference-info", ns::CONFERENCE_INFO));
+    let (versions, sizes): (Vec<u32>, Vec<usize>) = documents
+        .map(|it| (it.attr("version").expect("it has one").parse().expect("a number"), String::from(it).len()))
+        .unzip();
+    assert!(sizes.iter().all(|size| *size <= GUESTS_BYTES), "{sizes:?}");
+    assert!(versions.is_sorted() && versions.len() >= 18, "{versions:?}");
 }

@@ -14,6 +14,7 @@ mod bandwidth;
 mod bound_certificates;
 mod bridge;
 mod bridge_failing;
+mod bridge_loops;
 mod bundling;
 mod certificates;
 mod client_quirks;

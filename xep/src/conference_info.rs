@@ -7,8 +7,11 @@ use minidom::Element;
 use crate::element::{Build, MAX_NAME, parsed, text};
 use crate::{Skipped, ns};
 
-/// Users that are read of one document. A bridge of ours has 32 callers at most.
+/// Users that are read of one document, and written to one. A bridge of ours has 32 callers at most.
 pub const MAX_USERS: usize = 64;
+
+/// Characters of a name in a document that must be short: enough to tell people apart.
+const SHORT_NAME: usize = 24;
 
 /// Who is in a conference, whole: documents with parts of it (`state='partial'`) are not written by any known client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct ConferenceInfo {
     pub version: u32,
     /// Those in it.
     pub users: Vec<ConferenceUser>,
+    /// How many more are in it, whom the document counts (`user-count`, RFC 4575 section 5.5.1) and does not name.
+    pub more: u32,
 }
 
 /// Somebody in a conference.
@@ -87,35 +92,62 @@ impl ConferenceInfo {
         payloads.iter().find(|payload| payload.is("conference-info", ns::CONFERENCE_INFO))
     }
 
-    /// Reads a document. Who has no id, or one that another has, is left out.
+    /// Reads a document. Who has no id, or one that another has, is left out; those beyond [`MAX_USERS`] are counted.
     #[must_use]
     pub fn read(element: &Element, skipped: &mut Skipped) -> Self {
         let version = parsed(element, "version").unwrap_or_default();
-        let mut this = Self { entity: jid(element), version, users: Vec::new() };
+        let mut this = Self { entity: jid(element), version, users: Vec::new(), more: 0 };
         let users = element.get_child("users", ns::CONFERENCE_INFO);
         for user in users.into_iter().flat_map(Element::children) {
             if !user.is("user", ns::CONFERENCE_INFO) {
                 skipped.note("conference-info", user.name());
             } else if let Some(user) = ConferenceUser::read(user, skipped) {
-                if this.users.len() == MAX_USERS || this.users.iter().any(|known| known.id == user.id) {
+                if this.users.iter().any(|known| known.id == user.id) {
                     skipped.note("conference-info", format_args!("one user more: {}", user.id));
+                } else if this.users.len() == MAX_USERS {
+                    skipped.note("conference-info", format_args!("one user more: {}", user.id));
+                    this.more += 1;
                 } else {
                     this.users.push(user);
                 }
             }
         }
+        this.more = this.more.max(user_count(element).saturating_sub(count(&this.users)));
         this
     }
 
     /// Writes the document. Each state, version and id is there for Dino, which takes no document without them.
     #[must_use]
     pub fn write(&self) -> Element {
-        let users =
-            Element::bare("users", ns::CONFERENCE_INFO).children_from(self.users.iter().map(ConferenceUser::write));
+        self.with_users(self.users.iter().take(MAX_USERS).map(ConferenceUser::write))
+    }
+
+    /// Writes it in so many bytes at most, if the address and the number of those in it fit: whole, or else with short names, and without
+    /// addresses and media; or else with as many of them as fit, and the number of all.
+    #[must_use]
+    pub fn write_within(&self, bytes: usize) -> Element {
+        let whole = self.write();
+        if String::from(&whole).len() <= bytes {
+            return whole;
+        }
+        let short = |named: usize| self.with_users(self.users.iter().take(named).map(ConferenceUser::write_short));
+        let mut shorter = (0..=self.users.len().min(MAX_USERS)).rev().map(short);
+        shorter.find(|it| String::from(it).len() <= bytes).unwrap_or_else(|| short(0))
+    }
+
+    /// The document with these users: those whom it leaves out are counted.
+    fn with_users(&self, users: impl Iterator<Item = Element>) -> Element {
+        let users = Element::bare("users", ns::CONFERENCE_INFO).children_from(users);
+        let all = count(&self.users).saturating_add(self.more);
+        let left_out = users.children().count() < all as usize;
+        let state = left_out.then(|| {
+            Element::bare("conference-state", ns::CONFERENCE_INFO).child(with_text("user-count", &all.to_string()))
+        });
         Element::bare("conference-info", ns::CONFERENCE_INFO)
             .with_opt("entity", self.entity.as_ref().map(|entity| format!("xmpp:{entity}")))
             .with("state", "full")
             .with("version", self.version)
+            .children_from(state)
             .child(users)
     }
 }
@@ -153,10 +185,27 @@ impl ConferenceUser {
         })
     }
 
+    /// Its state is left out if it is heard, as most are.
+    fn write_short(&self) -> Element {
+        let name = self.name.as_ref().map(|name| name.chars().take(SHORT_NAME).collect::<String>());
+        let endpoint = (self.word() != EndpointStatus::Connected.as_str()).then(|| {
+            Element::bare("endpoint", ns::CONFERENCE_INFO)
+                .with("entity", &self.id)
+                .child(with_text("status", self.word()))
+        });
+        Element::bare("user", ns::CONFERENCE_INFO)
+            .with("entity", &self.id)
+            .children_from(name.map(|name| with_text("display-text", &name)))
+            .children_from(endpoint)
+    }
+
+    /// Its status on the wire.
+    fn word(&self) -> &'static str {
+        if self.muted && self.status == EndpointStatus::Connected { "muted-via-focus" } else { self.status.as_str() }
+    }
+
     fn write(&self) -> Element {
         let entity = self.jid.as_ref().map_or_else(|| self.id.clone(), |jid| format!("xmpp:{jid}"));
-        let muted = self.muted && self.status == EndpointStatus::Connected;
-        let status = if muted { "muted-via-focus" } else { self.status.as_str() };
         let media = Element::bare("media", ns::CONFERENCE_INFO)
             .with("id", "1")
             .child(with_text("type", "audio"))
@@ -165,7 +214,7 @@ impl ConferenceUser {
         let endpoint = Element::bare("endpoint", ns::CONFERENCE_INFO)
             .with("entity", &self.id)
             .with("state", "full")
-            .child(with_text("status", status))
+            .child(with_text("status", self.word()))
             .child(media);
         Element::bare("user", ns::CONFERENCE_INFO)
             .with("entity", entity)
@@ -173,6 +222,17 @@ impl ConferenceUser {
             .children_from(self.name.as_ref().map(|name| with_text("display-text", name)))
             .child(endpoint)
     }
+}
+
+/// How many are in a conference, as its document says.
+fn user_count(element: &Element) -> u32 {
+    let state = element.get_child("conference-state", ns::CONFERENCE_INFO);
+    let count = state.and_then(|state| child_text(state, "user-count"));
+    count.and_then(|count| count.parse().ok()).unwrap_or_default()
+}
+
+fn count(users: &[ConferenceUser]) -> u32 {
+    u32::try_from(users.len()).unwrap_or(u32::MAX)
 }
 
 /// The JID that an `entity` names; other addresses, such as those of SIP, are none.
@@ -224,6 +284,7 @@ mod tests {
             entity: Some("balcony@calls.example".parse().expect("a JID")),
             version: 7,
             users: users.chain([nameless]).collect(),
+            more: 3,
         };
         assert_eq!(read(&String::from(&info.write())), (info, String::new()));
     }
@@ -254,7 +315,7 @@ mod tests {
                 ("c3".to_owned(), false, "connected", false),
             ]
         );
-        assert_eq!((info.entity, info.version), (None, 2));
+        assert_eq!((info.entity, info.version, info.more), (None, 2, 0));
         assert_eq!(
             skipped,
             "conference-info: src-id many; conference-info: one user more: c2; conference-info: a user without an id; conference-info: status asleep; \
@@ -267,7 +328,60 @@ mod tests {
         let users = (0..MAX_USERS + 5).map(|number| ConferenceUser { name: None, ..user(&format!("c{number}")) });
         let (info, skipped) =
             read(&String::from(&ConferenceInfo { users: users.collect(), ..ConferenceInfo::default() }.write()));
-        assert_eq!(info.users.len(), MAX_USERS);
-        assert_eq!(skipped.matches("one user more").count(), 5);
+        assert_eq!((info.users.len(), info.more), (MAX_USERS, 5));
+        assert_eq!(skipped, "", "they are counted where they are written");
+    }
+
+    #[test]
+    fn a_crowd_of_another_program_is_named_up_to_the_bound_and_counted_beyond() {
+        let users = (0..MAX_USERS + 5).map(|number| format!("<user entity='c{number}'/>")).collect::<String>();
+        let of = |state: &str| {
+            format!("<conference-info xmlns='{}'>{state}<users>{users}</users></conference-info>", ns::CONFERENCE_INFO)
+        };
+        for (counted, more) in
+            [("", 5), ("3", 5), ("100", 36), ("-1", 5), ("4294967295", u32::MAX - 64), ("9999999999", 5)]
+        {
+            let state = format!("<conference-state><user-count>{counted}</user-count></conference-state>");
+            let (info, skipped) = read(&of(&state));
+            assert_eq!((info.users.len(), info.more), (MAX_USERS, more), "{counted}");
+            assert_eq!(skipped.matches("one user more").count(), 5);
+        }
+    }
+
+    fn crowd(count: usize, name: &str) -> ConferenceInfo {
+        let user = |number: usize| ConferenceUser {
+            name: Some(format!("{name}{number}")),
+            muted: number == 1,
+            status: if number == 2 { EndpointStatus::DialingIn } else { EndpointStatus::Connected },
+            ..user(&format!("c{number}"))
+        };
+        ConferenceInfo { users: (0..count).map(user).collect(), ..ConferenceInfo::default() }
+    }
+
+    /// What is read of a document that was written in so many bytes.
+    fn within(bytes: usize, info: &ConferenceInfo) -> ConferenceInfo {
+        let written = String::from(&info.write_within(bytes));
+        assert!(written.len() <= bytes, "{} bytes", written.len());
+        let (found, skipped) = read(&written);
+        assert_eq!(skipped, "");
+        assert_eq!(count(&found.users) + found.more, count(&info.users) + info.more, "nobody is lost");
+        found
+    }
+
+    // Shows brg-show-01.
+    #[test]
+    fn a_document_without_room_for_all_leaves_out_details_first_and_then_people() {
+        let few = crowd(3, "dan");
+        assert_eq!(within(2_048, &few), few);
+        let more = within(2_048, &crowd(20, "dan"));
+        assert_eq!((more.users.len(), more.more), (20, 0));
+        let short: Vec<_> = more.users.iter().map(|user| (user.name.as_deref(), user.status, user.muted)).collect();
+        assert_eq!(short[0], (Some("dan0"), EndpointStatus::Connected, false));
+        assert_eq!(short[1], (Some("dan1"), EndpointStatus::Connected, true));
+        assert_eq!(short[2], (Some("dan2"), EndpointStatus::DialingIn, false));
+        let long = within(2_048, &crowd(32, &"ü&".repeat(40)));
+        assert!(long.users.len() >= 8 && long.more > 0, "{} are named", long.users.len());
+        let none = within(200, &crowd(32, "dan"));
+        assert_eq!((none.users.len(), none.more), (0, 32));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use muji_core::{Guest, Media, SessionId, Silence};
+use muji_core::{Guest, Media, SessionId, ShownGuests, Silence};
 use muji_media::stats::{AudioStats, Path, VideoStats};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub(crate) struct ParticipantStats {
     /// The session with it, the last of several.
     pub(crate) session: Option<SessionId>,
     /// Who takes part through it, if it is a bridge.
-    pub(crate) guests: Vec<Guest>,
+    pub(crate) guests: ShownGuests,
     /// How loud each of these is, in dBFS, by its source; who is not among them says nothing.
     pub(crate) guest_levels: BTreeMap<u32, f32>,
     /// What it sends, by name.

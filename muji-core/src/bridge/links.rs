@@ -22,7 +22,7 @@ use super::caller::{Caller, CallerState};
 use crate::error::BridgeConflict;
 
 /// Who we are among bridges, and the other bridges in the room.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Links {
     /// Empty until it is drawn.
     id: String,

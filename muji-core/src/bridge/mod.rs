@@ -81,7 +81,7 @@ pub enum BridgeOutput {
 }
 
 /// The call of a room, and those who call in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bridge {
     room: CallId,
     policy: AdmissionPolicy,

@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use jid::{BareJid, FullJid};
 use muji_jingle::CallId;
-use muji_xep::conference_info::MAX_USERS;
 
 use super::caller::{Caller, CallerState};
 use crate::guest::{EndpointStatus, Guest};
 use crate::peer::Peer;
 
-/// Characters of a nick that callers are told. A nick may have a thousand, and a document names up to [`MAX_USERS`] people.
+/// Characters of a nick that callers are told. A nick may have a thousand, and a document names
+/// up to [`MAX_USERS`](muji_xep::conference_info::MAX_USERS) people.
 const MAX_NICK: usize = 64;
 
 /// Somebody in the room's call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Person {
     /// A short name for it, such as `r1`: a nick could be the id of a caller.
     id: String,
@@ -26,7 +26,7 @@ struct Person {
 }
 
 /// Those in the room's call but us.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Roster {
     people: BTreeMap<FullJid, Person>,
     /// People so far: their ids.
@@ -97,7 +97,7 @@ impl Roster {
         let inside = callers.values().filter(|caller| caller.state == CallerState::In);
         let of = |call: CallId| {
             let others = callers.values().filter(|caller| caller.call != call).map(|caller| self.shown(caller));
-            others.chain(self.people.values().map(Person::shown)).take(MAX_USERS).collect()
+            others.chain(self.people.values().map(Person::shown)).collect()
         };
         inside.map(|caller| (caller.call, of(caller.call))).collect()
     }

@@ -44,6 +44,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::stanza_error::StanzaError;
 
 use crate::command::{Command, Join, RoomKind};
+use crate::config::GUESTS_BYTES;
 use crate::context::Context;
 use crate::error::{EndReason, Refused};
 use crate::event::Event;
@@ -460,7 +461,8 @@ impl Conference {
         });
         let bridge = self.bridge.as_ref().filter(|_| muji.is_some()).map(BridgeMark::write);
         let guests = muji.is_some() && self.guests_version > 0;
-        let guests = guests.then(|| guest::document(None, self.guests_version, &self.through_us).write());
+        let guests =
+            guests.then(|| guest::document(None, self.guests_version, &self.through_us).write_within(GUESTS_BYTES));
         let said = stanza::available(enter.into_iter().chain(muji).chain(bridge).chain(guests).chain(extras));
         let to = Some(self.membership.occupant().clone().into());
         cx.send(Presence { type_: kind, to, id: Some(id.clone()), ..said });

@@ -26,6 +26,7 @@ use crate::command::Command;
 use crate::context::{Context, Whose};
 use crate::error::{EndReason, Refused};
 use crate::event::Event;
+use crate::guest::ShownGuests;
 use crate::handover::Handover;
 use crate::media::MediaCommand;
 use crate::output::Output;
@@ -319,7 +320,7 @@ impl DirectCall {
         let pair = session.map(|session| Pair {
             peer: self.named(&session.parties().peer),
             contents: session.contents(),
-            guests: Vec::new(),
+            guests: ShownGuests::default(),
             state: self.state.clone(),
             since: self.since,
             recovery: Recovery::Nothing,

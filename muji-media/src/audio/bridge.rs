@@ -411,7 +411,7 @@ mod tests {
         assert!(calls.heard[&waiting].iter().copied().fold(0.0, f64::max) > 1_000.0, "a tone");
     }
 
-    // Shows brg-show-08.
+    // Shows brg-show-09.
     #[test]
     fn each_call_is_told_who_is_heard_in_its_sound_and_how_loud_and_not_itself() {
         let mut calls = Calls::new(4, 2);

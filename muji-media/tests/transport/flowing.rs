@@ -155,7 +155,7 @@ fn keys_of_a_telephone_reach_a_peer_whose_answer_numbers_them_otherwise_than_our
     }
 }
 
-// Shows brg-show-08.
+// Shows brg-show-09.
 #[test]
 fn who_is_heard_in_mixed_sound_and_how_loud_reaches_a_peer_that_agreed_on_it_and_no_other() {
     let heard: Vec<Contributor> = (1..20).map(|source| Contributor { source, level: 100 + source as u8 * 2 }).collect();

@@ -163,6 +163,11 @@ impl Play {
         self.appear(other, Type::Unavailable, Vec::new());
     }
 
+    /// The same with whatever stands in the presence.
+    pub(crate) fn update_raw(&mut self, other: &Other, payloads: Vec<Element>) {
+        self.appear(other, Type::None, payloads);
+    }
+
     fn appear(&mut self, other: &Other, kind: Type, payloads: Vec<Element>) {
         let to = self.room.with_resource_str(&other.nick).expect("names are plain");
         self.say(other, Presence::new(kind).with_to(to).with_payloads(payloads));

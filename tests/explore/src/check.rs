@@ -46,6 +46,8 @@ pub(crate) enum Violation {
     NotAmple(String, String, &'static str),
     #[error("fork: {0}")]
     DirectCall(String),
+    #[error("bridge: {0}")]
+    Bridge(String),
     #[error("4.5: {0} offers were made out of turn, though nothing made a repair necessary")]
     Repairs(usize),
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod ample;
+mod bridging;
 mod check;
 mod digest;
 mod forking;
@@ -19,6 +20,7 @@ mod search;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use bridging::{Bridging, Row as BridgeRow};
 use clap::Parser;
 use forking::{Forking, Row as CallRow};
 use model::State;
@@ -72,6 +74,25 @@ fn forks(quick: bool) -> Vec<CallRow> {
     rows
 }
 
+const TWO_BRIDGES: BridgeRow = BridgeRow { rooms: 1, bridges: 2, callers: 2, dials: 0, ends: 0 };
+
+/// The same for bridges: in one room with callers, and rooms that are joined.
+fn bridges(quick: bool) -> Vec<BridgeRow> {
+    let joined = BridgeRow { rooms: 2, bridges: 1, callers: 1, dials: 2, ends: 0 };
+    let mut rows = vec![
+        TWO_BRIDGES,
+        BridgeRow { callers: 1, ends: 1, ..TWO_BRIDGES },
+        BridgeRow { callers: 0, dials: 2, ..TWO_BRIDGES },
+        joined,
+        BridgeRow { bridges: 2, callers: 0, ..joined },
+    ];
+    if !quick {
+        rows.push(BridgeRow { ends: 1, ..TWO_BRIDGES });
+        rows.push(BridgeRow { ends: 1, ..joined });
+    }
+    rows
+}
+
 /// The columns that are counted for each row.
 const COUNTS: &str = "     states       moves     quiet  healed      time";
 
@@ -80,7 +101,7 @@ const COUNTS: &str = "     states       moves     quiet  healed      time";
 #[command(name = "muji-explore")]
 struct Args {
     /// Only the rows that take seconds each
-    #[arg(long, conflicts_with_all = ["people", "devices"])]
+    #[arg(long, conflicts_with_all = ["people", "devices", "bridges"])]
     quick: bool,
     /// One row with this many people, instead of all rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
@@ -110,7 +131,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "people")]
     cuts: usize,
     /// One row of a call to a person with this many devices
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with = "people")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3), conflicts_with = "people", group = "calls")]
     devices: Option<u8>,
     /// How often a device accepts
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
@@ -118,8 +139,8 @@ struct Args {
     /// How often a device declines
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
     declines: usize,
-    /// How often somebody cancels or hangs up
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
+    /// How often somebody cancels or hangs up, or a bridge leaves its room
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "calls")]
     ends: usize,
     /// How often the person who is called calls back
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
@@ -127,6 +148,18 @@ struct Args {
     /// How many copies of the call the server returns
     #[arg(long, value_name = "N", default_value_t = 0, requires = "devices")]
     returned: usize,
+    /// One row with this many bridges in each of --rooms
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2), conflicts_with = "people", group = "calls")]
+    bridges: Option<u8>,
+    /// Rooms with bridges
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), requires = "bridges")]
+    rooms: u8,
+    /// How many call a bridge
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2), requires = "bridges")]
+    callers: u8,
+    /// How often a bridge calls the one opposite
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "bridges")]
+    dials: usize,
     /// Every order, even if it is known to lead to the same state
     #[arg(long)]
     all_orders: bool,
@@ -153,8 +186,8 @@ fn main() -> ExitCode {
         states: 0,
         rows: 0,
     };
-    let outcome = match (args.people, args.devices) {
-        (Some(people), _) => totals.conferences(&[Row {
+    let outcome = match (args.people, args.devices, args.bridges) {
+        (Some(people), ..) => totals.conferences(&[Row {
             people: people.into(),
             in_chat: args.in_chat,
             leaves: args.leaves,
@@ -165,7 +198,7 @@ fn main() -> ExitCode {
             adds: args.adds,
             cuts: args.cuts,
         }]),
-        (None, Some(devices)) => totals.forks(&[CallRow {
+        (None, Some(devices), _) => totals.forks(&[CallRow {
             devices: devices.into(),
             accepts: args.accepts,
             declines: args.declines,
@@ -173,7 +206,18 @@ fn main() -> ExitCode {
             calls_back: args.calls_back,
             returned: args.returned,
         }]),
-        (None, None) => totals.conferences(&rows(args.quick)).and_then(|()| totals.forks(&forks(args.quick))),
+        (None, None, Some(bridges)) => totals.bridges(&[BridgeRow {
+            rooms: args.rooms.into(),
+            bridges: bridges.into(),
+            callers: args.callers.into(),
+            dials: args.dials,
+            ends: args.ends,
+        }]),
+        (None, None, None) => {
+            let conferences = totals.conferences(&rows(args.quick));
+            let calls = conferences.and_then(|()| totals.forks(&forks(args.quick)));
+            calls.and_then(|()| totals.bridges(&bridges(args.quick)))
+        }
     };
     match outcome {
         Ok(()) => {
@@ -226,6 +270,16 @@ impl Totals {
                 &first,
                 &format!("{devices:>7} {:>7} {accepts:>7} {declines:>7} {ends:>7} {calls_back:>9} {returned:>8}", ""),
             )?;
+        }
+        Ok(())
+    }
+
+    fn bridges(&mut self, rows: &[BridgeRow]) -> Result<(), String> {
+        println!("\nbridges         rooms  callers    dial hang up                    {COUNTS}");
+        for row in rows {
+            let BridgeRow { rooms, bridges, callers, dials, ends } = row;
+            let first = Bridging::new(*row, self.seed);
+            self.explore(&first, &format!("{bridges:>7} {rooms:>13} {callers:>8} {dials:>7} {ends:>7} {:>18}", ""))?;
         }
         Ok(())
     }
@@ -306,6 +360,18 @@ mod tests {
         let row = CallRow { calls_back: 1, ..ONE };
         let (fewer, all) = same_outcomes(&format!("{row:?}"), |orders| Forking::new(row, 0, orders));
         assert!(fewer * 2 < all, "{fewer} of {all} states");
+    }
+
+    #[test]
+    fn so_does_one_of_bridges() {
+        let small = BridgeRow { callers: 1, ..TWO_BRIDGES };
+        for row in [
+            small,
+            BridgeRow { callers: 0, dials: 1, ..small },
+            BridgeRow { rooms: 2, bridges: 1, dials: 1, callers: 0, ..small },
+        ] {
+            same_outcomes(&format!("{row:?}"), |_| Bridging::new(row, 0));
+        }
     }
 
     #[test]

@@ -180,12 +180,14 @@ impl Report {
             }
             Event::PeerGuests(peer, guests) => {
                 self.people.entry(peer.nick.clone()).or_default().guests.clone_from(guests);
-                let of = guests.iter().map(|guest| {
+                let of = guests.named.iter().map(|guest| {
                     let jid = guest.jid.as_ref().map(ToString::to_string);
                     json!({ "id": guest.id, "name": guest.name, "jid": jid, "state": guest.status.as_str(), "muted": guest.muted })
                 });
-                let fields = json!({ "nick": peer.nick, "guests": of.collect::<Vec<_>>() });
-                let names = guests.iter().map(|guest| printable(&guest.name)).collect::<Vec<_>>().join(", ");
+                let fields = json!({ "nick": peer.nick, "guests": of.collect::<Vec<_>>(), "more": guests.more });
+                let more = (guests.more > 0).then(|| format!("{} more", guests.more));
+                let names = guests.named.iter().map(|guest| printable(&guest.name)).chain(more);
+                let names = names.collect::<Vec<_>>().join(", ");
                 self.say("guests", fields, || {
                     let names = if names.is_empty() { "nobody" } else { &names };
                     Some(format!("through {} take part: {names}", printable(&peer.nick)))

@@ -255,7 +255,7 @@ impl Report {
                     || known.mutes(&Media::Video),
                 problem: problem(known),
             };
-            let guests = known.guests.iter().map(|guest| Person {
+            let guests = known.guests.named.iter().map(|guest| Person {
                 name: printable(&guest.name),
                 speaks: known.guest_level(guest).is_some_and(speaks),
                 muted: guest.muted,
@@ -263,7 +263,10 @@ impl Report {
                 problem: (guest.status != EndpointStatus::Connected).then(|| guest.status.as_str().to_owned()),
                 ..Person::default()
             });
-            std::iter::once(participant).chain(guests.collect::<Vec<_>>())
+            let more = known.guests.more;
+            let counted =
+                (more > 0).then(|| Person { name: format!("{more} more"), camera_off: true, ..Person::default() });
+            std::iter::once(participant).chain(guests.collect::<Vec<_>>()).chain(counted)
         });
         let people = people.collect();
         self.shared_view.with(|window_state| {

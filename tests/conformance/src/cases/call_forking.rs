@@ -181,7 +181,7 @@ fn retracts(play: &mut Play) -> Result {
 }
 
 /// The client is there, and somebody among its contacts proposes a call.
-fn called(play: &mut Play, contact: bool) -> Result<Other> {
+pub(super) fn called(play: &mut Play, contact: bool) -> Result<Other> {
     if !contact {
         play.treat_newcomers_as_strangers()?;
     }
@@ -197,7 +197,7 @@ fn called(play: &mut Play, contact: bool) -> Result<Other> {
 }
 
 /// It says this word of the call to the caller's device.
-fn says_to(play: &mut Play, other: &Other, name: &str) -> Result<Element> {
+pub(super) fn says_to(play: &mut Play, other: &Other, name: &str) -> Result<Element> {
     let to = other.jid.to_string();
     play.says(&format!("{name} to the caller's device"), SOON, |line| {
         word(line, name).filter(|word| line.stanza.attr("to") == Some(&to) && word.attr("id") == Some("call1")).cloned()

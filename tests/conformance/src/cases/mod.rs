@@ -3,6 +3,7 @@
 
 mod adding;
 mod answering;
+mod bridging;
 mod call_forking;
 mod calling;
 mod changing;
@@ -36,7 +37,7 @@ pub(crate) struct Case {
 }
 
 /// All of them, by what they are about.
-pub(crate) const GROUPS: [(&str, &[Case]); 14] = [
+pub(crate) const GROUPS: [(&str, &[Case]); 15] = [
     ("entering", entering::CASES),
     ("own queries", own_queries::CASES),
     ("waiting", waiting::CASES),
@@ -51,6 +52,7 @@ pub(crate) const GROUPS: [(&str, &[Case]); 14] = [
     ("disco and pings", disco_and_pings::CASES),
     ("call forking", call_forking::CASES),
     ("inviting", inviting::CASES),
+    ("bridging", bridging::CASES),
 ];
 
 /// One of these reasons is given.
