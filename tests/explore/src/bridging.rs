@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
 use muji_core::bridge::{AdmissionPolicy, Bridge, CallerState};
-use muji_core::media::MediaCommand;
+use muji_core::media::{Capabilities, MediaCommand};
 use muji_core::{CallId, Command, ConnectionChange, Engine, Event, EventScope, Join, Media, Output, SessionId};
 use muji_simulation::instant_backend;
 use muji_simulation::room::Rules;
@@ -45,7 +45,8 @@ pub(crate) struct Row {
     pub(crate) bridges: usize,
     /// People who call one bridge each, at any time.
     pub(crate) callers: usize,
-    /// Times a bridge calls the one opposite: of two rooms that of the other room, of one room the next.
+    /// Bridges that call the one opposite, at any time: of two rooms that of the other room, of one room the next. The first of the first room
+    /// does, or also the last of the last.
     pub(crate) dials: usize,
     /// Times a caller hangs up, or a bridge leaves its room.
     pub(crate) ends: usize,
@@ -58,6 +59,10 @@ impl Row {
 
     fn room_of(&self, bridge: usize) -> usize {
         bridge / self.bridges
+    }
+
+    fn dials(&self, bridge: usize) -> bool {
+        [0, self.all_bridges() - 1].iter().take(self.dials).any(|it| *it == bridge)
     }
 
     /// Whom a bridge calls.
@@ -113,8 +118,7 @@ struct Client {
 
 /// What moves touch, a bit for each; the lowest are those of the clients.
 const SERVER: u64 = 1 << 8;
-const DIALS: u64 = 1 << 9;
-const ENDS: u64 = 1 << 10;
+const ENDS: u64 = 1 << 9;
 
 fn client(index: usize) -> u64 {
     1 << index
@@ -139,6 +143,11 @@ fn jid(index: usize) -> FullJid {
     format!("{0}@x/{0}", NAMES[index]).parse().expect("names are plain")
 }
 
+/// Media that can join calls. Who knows an encoding by which id does not matter here.
+fn joins_calls() -> Capabilities {
+    Capabilities { bridging: true, ..codecs(0) }
+}
+
 fn index(jid: &FullJid) -> usize {
     NAMES.iter().position(|name| *name == jid.resource().as_str()).expect("there are no others")
 }
@@ -155,7 +164,7 @@ impl Bridging {
         let client = |index: usize| {
             let mut engine_seed = [seed; 32];
             engine_seed[0] = u8::try_from(index).expect("few");
-            let mut engine = Engine::with_config(engine_seed, codecs(0), muji_simulation::config());
+            let mut engine = Engine::with_config(engine_seed, joins_calls(), muji_simulation::config());
             engine.handle_connection(start, ConnectionChange::Bound { jid: jid(index) });
             engine.set_contacts(contacts.clone());
             Part::new(Client {
@@ -222,7 +231,6 @@ impl Bridging {
                 });
             }
             Move::Dial(who) => {
-                self.left.dials -= 1;
                 let other = jid(self.row.opposite(who)).to_bare();
                 self.touch(who, |client| client.dial(other));
             }
@@ -405,7 +413,7 @@ impl World for Bridging {
             if client.bridge.is_none() && !client.called {
                 moves.push(Move::Call(who));
             }
-            if client.bridge.is_some() && client.call.is_some() && !client.called && self.left.dials > 0 {
+            if client.bridge.is_some() && client.call.is_some() && !client.called && self.row.dials(who) {
                 moves.push(Move::Dial(who));
             }
             if client.call.is_some() && self.left.ends > 0 {
@@ -437,8 +445,7 @@ impl World for Bridging {
     /// A client is what its Engine and its bridge know, and the front of what is under way to it: the server adds to the back only.
     fn touches(&self, happens: Move) -> u64 {
         match happens {
-            Move::Call(who) => client(who),
-            Move::Dial(who) => client(who) | DIALS,
+            Move::Call(who) | Move::Dial(who) => client(who),
             Move::End(who) => client(who) | ENDS,
             Move::Hear(_) => SERVER,
             Move::Read(who) => client(who) | self.confirmed(who).map_or(0, client),

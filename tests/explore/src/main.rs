@@ -157,9 +157,9 @@ struct Args {
     /// How many call a bridge
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2), requires = "bridges")]
     callers: u8,
-    /// How often a bridge calls the one opposite
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "bridges")]
-    dials: usize,
+    /// How many bridges call the one opposite
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2), requires = "bridges")]
+    dials: u8,
     /// Every order, even if it is known to lead to the same state
     #[arg(long)]
     all_orders: bool,
@@ -210,7 +210,7 @@ fn main() -> ExitCode {
             rooms: args.rooms.into(),
             bridges: bridges.into(),
             callers: args.callers.into(),
-            dials: args.dials,
+            dials: args.dials.into(),
             ends: args.ends,
         }]),
         (None, None, None) => {
