@@ -84,6 +84,8 @@ pub enum BridgeOutput {
 #[derive(Debug, Clone)]
 pub struct Bridge {
     room: CallId,
+    /// The room's call is over.
+    is_over: bool,
     policy: AdmissionPolicy,
     callers: BTreeMap<CallId, Caller>,
     attempts: Attempts,
@@ -112,6 +114,7 @@ impl Bridge {
     pub fn new(now: Instant, room: CallId, policy: AdmissionPolicy) -> Self {
         Self {
             room,
+            is_over: false,
             policy,
             callers: BTreeMap::new(),
             attempts: Attempts::default(),
@@ -185,6 +188,7 @@ impl Bridge {
             Event::Joined { .. } => self.in_room.shows_jids(),
             Event::AffiliationChanged { who, banned } => self.affiliation_changed(who, *banned),
             Event::Ended(_) => {
+                self.is_over = true;
                 let calls: Vec<CallId> = self.callers.keys().copied().collect();
                 calls.into_iter().for_each(|call| self.hang_up(call));
             }
@@ -204,7 +208,7 @@ impl Bridge {
         let who = from.to_bare();
         let mut admission = self.policy.of(&who, is_contact);
         let waiting = self.callers.values().filter(|caller| caller.state != CallerState::In).count();
-        let full = self.callers.len() >= self.policy.places();
+        let full = self.is_full();
         if admission != Admission::Ignored && !self.attempts.may_call(now, &who) {
             admission = Admission::Ignored; // It would try again, and learn when it may.
         } else if admission != Admission::Ignored && (full || admission == Admission::Lobby && waiting >= MAX_LOBBY) {
@@ -222,6 +226,11 @@ impl Bridge {
         self.out.push_back(BridgeOutput::Command(call, Command::Accept(sent)));
     }
 
+    /// Nobody more can be let in: there is no place, or no room.
+    fn is_full(&self) -> bool {
+        self.is_over || self.callers.len() >= self.policy.places()
+    }
+
     fn add(&mut self, call: CallId, who: BareJid, state: CallerState, video: bool) {
         self.numbered += 1;
         let mut new = Caller::new(call, format!("c{}", self.numbered), who, state);
@@ -232,9 +241,9 @@ impl Bridge {
     /// We call somebody into the room: the call is one that [`Engine::call`](crate::Engine::call) has just placed.
     ///
     /// # Errors
-    /// The call, if there are as many callers as may be: it is to be left.
+    /// The call, if there are as many callers as may be, or the room's call is over: it is to be left.
     pub fn add_called(&mut self, now: Instant, call: CallId, who: BareJid) -> Result<(), CallId> {
-        if self.callers.len() >= self.policy.places() {
+        if self.is_full() {
             return Err(call);
         }
         self.add(call, who, CallerState::Called, false);

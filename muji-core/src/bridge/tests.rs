@@ -511,3 +511,15 @@ fn a_caller_who_turns_its_camera_off_is_not_shown_as_muted() {
     assert!(!muted(&mut told, Some(("1".to_owned(), Media::Video))));
     assert!(muted(&mut told, Some(("0".to_owned(), Media::Audio))));
 }
+
+// Shows brg-fail-01.
+#[test]
+fn nobody_is_let_in_or_called_when_the_rooms_call_is_over() {
+    let mut told = bridge(AdmissionPolicy::default());
+    told.event(ROOM, &Event::Ended(EndReason::Left));
+    told.outputs();
+    told.contact_calls(2, "dan");
+    assert_eq!(told.outputs(), [BridgeOutput::Command(CallId(2), Command::Decline)]);
+    assert_eq!(told.bridge.add_called(told.now, CallId(3), jid("eve")), Err(CallId(3)));
+    assert_eq!(told.bridge.callers().count(), 0);
+}
