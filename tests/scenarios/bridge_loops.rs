@@ -189,5 +189,5 @@ fn what_is_said_in_one_of_two_joined_rooms_is_sent_to_the_other_and_not_back() {
 fn in_two_rooms_that_were_joined_twice_everybody_would_hear_themselves() {
     let rooms = Rooms::new(2, &[(0, Some(1)), (1, Some(0)), (0, Some(3)), (1, Some(2))]);
     let back = rooms.level(0, pitch_of_person(0));
-    assert!(back > PRESENT, "{back:.0} dB");
+    assert!(back > ABSENT / 2.0, "{back:.0} dB");
 }
