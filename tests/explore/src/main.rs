@@ -84,7 +84,6 @@ fn bridges(quick: bool) -> Vec<BridgeRow> {
         BridgeRow { callers: 1, ends: 1, ..TWO_BRIDGES },
         BridgeRow { callers: 0, dials: 2, ..TWO_BRIDGES },
         joined,
-        BridgeRow { bridges: 2, callers: 0, ..joined },
     ];
     if !quick {
         rows.push(BridgeRow { ends: 1, ..TWO_BRIDGES });
