@@ -148,6 +148,8 @@ struct PathCapacity {
     congested_at: Option<Instant>,
     /// How many layers are left out.
     kept_back: u8,
+    /// It gets no video, so nothing need fit it.
+    rests: bool,
 }
 
 impl PathCapacity {
@@ -265,6 +267,21 @@ impl PathBandwidths {
         self.paths.retain(|path, _| !gone(path));
     }
 
+    /// What each path carries of video, in bits a second.
+    pub(crate) fn carried(&self) -> impl Iterator<Item = (TransportId, u32)> {
+        self.paths.iter().map(|(path, known)| (*path, known.carries(self.desired)))
+    }
+
+    /// A path gets no video from now on.
+    pub(crate) fn rest(&mut self, path: TransportId) {
+        self.paths.get_mut(&path).into_iter().for_each(|known| known.rests = true);
+    }
+
+    /// It gets video again.
+    pub(crate) fn go_on(&mut self, path: TransportId) {
+        self.paths.get_mut(&path).into_iter().for_each(|known| known.rests = false);
+    }
+
     /// What to encode to; `None` if it is as before.
     pub fn changed(&mut self, now: Instant) -> Option<Target> {
         // Transports report an estimate only when it changes, so one that stays low is believed here.
@@ -287,7 +304,8 @@ impl PathBandwidths {
     }
 
     fn target(&self) -> Target {
-        let mut carries: Vec<u32> = self.paths.values().map(|known| known.carries(self.desired)).collect();
+        let used = self.paths.values().filter(|known| !known.rests);
+        let mut carries: Vec<u32> = used.map(|known| known.carries(self.desired)).collect();
         carries.sort_unstable();
         // With one peer there is nobody to save frames for, and layers would only cost it bits.
         let [slowest, .., fastest] = *carries else {

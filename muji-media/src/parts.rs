@@ -9,6 +9,7 @@ pub use crate::audio::meter::Meter;
 pub use crate::audio::packet::AudioPacket;
 pub use crate::audio::receiver::{AudioReceiver, PlayoutClock};
 pub use crate::audio::sender::{AudioSender, Sound};
+pub use crate::audio::speech::Speech;
 pub use crate::bandwidth::{INITIAL, PathBandwidths};
 /// The codecs, and how they are offered.
 pub mod codec {
@@ -60,6 +61,7 @@ pub mod codec {
 pub use crate::gather::{ConnectionId, GatherOutput, Gatherer};
 pub use crate::peers::{Peers, PeersOutput};
 pub use crate::socket::{Datagram, ReceiveBuffer, Sockets};
+pub use crate::video::forwarder::{Forwarded, Source, VideoForwarder};
 pub use crate::video::ladder::DegradationPreference;
 pub use crate::video::layers::{LayerFilter, Share};
 pub use crate::video::packetized::{PacketizedFrame, VideoKind};

@@ -6,10 +6,12 @@ use std::time::Duration;
 use muji_core::bridge::{AdmissionPolicy, BridgeMark, CallerState, MAX_CALLERS, Pin};
 use muji_core::config::{Config, GUESTS_BYTES};
 use muji_core::error::{BridgeConflict, EndReason};
+use muji_core::media::Capabilities;
 use muji_core::{EndpointStatus, Event, Guest, Media, PairState, ShownGuests};
 use muji_harness::person::usual;
 use muji_harness::room::Rules;
 use muji_harness::world::{PersonId, SentStanza, World};
+use muji_media::parts::codec::VideoEncoding;
 use muji_media::transport::loopback;
 use muji_xep::conference_info::ConferenceInfo;
 use muji_xep::jingle::Jingle;
@@ -217,6 +219,23 @@ fn the_room_is_sent_pictures_as_long_as_somebody_with_a_camera_calls_and_gets_pi
     it.world.run_for(5 * SECOND);
     assert!(!sends_video(&it, it.juliet));
     assert!(it.world.hears(it.juliet, it.phone) && it.is_connected(it.tybalt), "sound goes on");
+}
+
+// Shows brg-vid-06.
+#[test]
+fn a_caller_with_h264_alone_has_sound_alone_and_its_call_goes_on() {
+    let mut it = bridged(AdmissionPolicy::default());
+    let video = vec![VideoEncoding::H264.payload_type()];
+    let paris = it.world.client("paris", Capabilities { video, ..usual() }, loopback::maker());
+    it.world.befriend_all();
+    let phone = it.world.jid(it.phone).to_bare();
+    it.world.try_ring(paris, phone, vec![Media::Audio, Media::Video]).expect("the Engine takes the wish");
+    it.world.run_for(60 * SECOND);
+    assert!(it.is_connected(paris));
+    for (listener, speaker) in [(paris, it.phone), (it.phone, paris)] {
+        assert_eq!(it.world.receives(listener, speaker), BTreeSet::from(["audio".to_owned()]));
+    }
+    assert_eq!(it.guests(), [connected("paris")]);
 }
 
 // Shows brg-show-04.

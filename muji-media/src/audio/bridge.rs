@@ -243,11 +243,15 @@ impl AudioBridge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::frame::SAMPLE_RATE;
+    use std::time::Instant;
+
+    use crate::audio::frame::{FRAME_TIME, SAMPLE_RATE};
+    use crate::audio::receiver::AudioReceiver;
     use crate::codec::encoding::AudioEncoding;
-    use crate::codec::opus::Decoder;
+    use crate::codec::opus::{Decoder, Encoder};
     use crate::device::AudioSource as _;
     use crate::device::tone::Tone;
+    use crate::rtp::{ReceivedRtp, RtpPacket};
 
     const ROOM: CallId = CallId(1);
 
@@ -378,6 +382,52 @@ mod tests {
             let sent = calls.bridge.packets(clock, None, &calls.published, opus).unwrap();
             assert_eq!(sent.len(), 3);
             assert!(sent.iter().all(|(_, sent)| u64::from(sent.packet.timestamp) == clock), "in turn {turn}");
+        }
+    }
+
+    /// Three calls with a tone each, as they come over the network: of the first a share of the packets, in percent, is lost. What each is sent.
+    fn over_a_network(seed: u32, lost: u32) -> (Calls, BTreeMap<CallId, Vec<Vec<u8>>>) {
+        let (mut calls, mut sent, start, mut random) = (Calls::new(3, 3), BTreeMap::new(), Instant::now(), seed);
+        let types = [AudioEncoding::Opus.payload_type()];
+        let sender = |call: &CallId| (*call, (Encoder::new().expect("there is memory"), AudioReceiver::new(&types)));
+        let mut senders: BTreeMap<CallId, _> = calls.tones.keys().map(sender).collect();
+        for number in 0..200u32 {
+            let now = start + FRAME_TIME * number;
+            for (call, (encoder, receiver)) in &mut senders {
+                let mut frame = [0; FRAME];
+                calls.tones.get_mut(call).unwrap().fill(&mut frame).unwrap();
+                let payload = encoder.encode(&frame).unwrap();
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if *call != ROOM || (random >> 16) % 100 >= lost {
+                    let packet = RtpPacket { timestamp: number * FRAME as u32, marker: false, payload };
+                    let (ssrc, payload_type, sequence) = (1, types[0].id, u64::from(number));
+                    let (arrived, captured, turns) = (now, None, None);
+                    receiver.insert(ReceivedRtp { ssrc, payload_type, sequence, arrived, captured, turns, packet });
+                }
+                receiver.frame(now).iter().for_each(|frame| calls.bridge.hear(*call, frame));
+            }
+            calls.clock += FRAME as u64;
+            for (call, packet) in calls.bridge.packets(calls.clock, None, &calls.published, opus).unwrap() {
+                let payload = packet.packet.payload.to_vec();
+                let decoded = calls.decoders.get_mut(&call).unwrap().decode(&payload).unwrap();
+                calls.heard.entry(call).or_default().extend(decoded.iter().map(|sample| f64::from(*sample)));
+                sent.entry(call).or_insert_with(Vec::new).push(payload);
+            }
+        }
+        (calls, sent)
+    }
+
+    // Shows brg-mix-05.
+    #[test]
+    fn what_is_lost_of_one_caller_is_missing_in_the_sound_of_that_caller_alone() {
+        const SEED: u32 = 272;
+        let ((clean, sent), (lossy, of_lossy)) = (over_a_network(SEED, 0), over_a_network(SEED, 20));
+        assert!(sent[&ROOM] == of_lossy[&ROOM], "who does not hear it gets the same to the bit");
+        for (to, of) in [(CallId(2), CallId(3)), (CallId(3), CallId(2))] {
+            assert!(sent[&to] != of_lossy[&to], "seed {SEED}: something was lost");
+            let [before, after] = [&clean, &lossy].map(|calls| calls.level(to, of));
+            // What is left of a tone after Opus, twice, depends a little on what else there is.
+            assert!((before - after).abs() < 1.0, "seed {SEED}: {to:?} hears {of:?}: {before:.2} dB, {after:.2} dB");
         }
     }
 

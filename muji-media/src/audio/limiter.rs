@@ -79,6 +79,7 @@ mod tests {
         assert!(frame.iter().zip(&sum.0).all(|(sample, sum)| i32::from(*sample) == *sum));
     }
 
+    // Shows brg-mix-03.
     #[test]
     fn eight_at_full_scale_become_softer_without_a_rattle() {
         let mut limiter = Limiter::default();

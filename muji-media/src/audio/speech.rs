@@ -20,11 +20,11 @@ pub(crate) struct SpeechMeter {
 
 /// What somebody did in the last second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Speech {
+pub struct Speech {
     /// It spoke.
-    pub(crate) speaks: bool,
+    pub speaks: bool,
     /// The mean power, of which a full square wave has 1.
-    pub(crate) power: f32,
+    pub power: f32,
 }
 
 impl Default for SpeechMeter {

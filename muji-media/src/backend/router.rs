@@ -105,7 +105,7 @@ impl Router {
             MediaCommand::Bridge { calls } => {
                 self.audio.set_bridge(calls);
                 self.video.set_bridge(calls);
-                self.limit_received();
+                self.limit_received(now)?;
             }
             MediaCommand::Prompt { call, prompt } => self.audio.prompt(*call, *prompt),
             MediaCommand::Remote { .. } | MediaCommand::SendDigits { .. } => self.network.peers.execute(now, command),
@@ -274,6 +274,14 @@ impl Router {
                 Forwarded::RequestKeyFrame(Source::Theirs((session, content))) => {
                     self.network.peers.request_key_frame(now, session, &content);
                 }
+                Forwarded::Rest(path) => {
+                    self.video.rest(path);
+                    self.network.peers.rest_video(path);
+                }
+                Forwarded::GoOn(path) => {
+                    self.video.go_on(path);
+                    self.network.peers.go_on_with_video(now, path);
+                }
                 Forwarded::Trouble(why) => self.trouble(MediaTrouble::Device(why.to_owned()))?,
             }
         }
@@ -326,11 +334,14 @@ impl Router {
         self.play_audio(now)
     }
 
-    /// Tells those whose pictures are passed on how much they may send.
-    fn limit_received(&mut self) {
+    /// Decides who gets the pictures that are passed on, and tells those who send them how much they may send.
+    fn limit_received(&mut self, now: Instant) -> Result<(), Disconnected> {
+        let changes = self.video.compare_viewers(now);
+        self.forward(now, changes)?;
         for ((session, content), most) in self.video.received_limits() {
             self.network.peers.limit_received(session, &content, most);
         }
+        Ok(())
     }
 
     /// Decides who is seen in calls that are joined, ten times a second.
@@ -339,7 +350,7 @@ impl Router {
             return Ok(());
         }
         if self.ticks.is_multiple_of(TICKS_PER_SECOND) {
-            self.limit_received();
+            self.limit_received(now)?;
         }
         let Self { audio, video, .. } = self;
         let forwarded = video.choose_seen(now, |session| audio.speech(session));

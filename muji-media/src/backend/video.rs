@@ -23,9 +23,6 @@ use crate::video::packetized::{PacketizedFrame, VideoKind};
 use crate::video::task::{VideoOutput, VideoTask};
 use crate::video::thread::VideoThread;
 
-/// The least that is asked for of those whose pictures are passed on, in bits a second: for one who can take less nobody else need see less.
-const LEAST_PASSED_ON: u32 = 150_000;
-
 /// The kinds of video.
 const KINDS: [Media; 2] = [Media::Video, Media::Slides];
 
@@ -240,12 +237,28 @@ impl Video {
         })
     }
 
-    /// So much may come of each stream whose pictures are, or were, passed on: what the slowest of those can take who get them.
+    /// Compares what the paths can take by which pictures are passed on.
+    pub(super) fn compare_viewers(&mut self, now: Instant) -> Vec<Forwarded> {
+        let paths = self.bandwidth.get(&(Media::Video, ENCODING)).into_iter().flat_map(PathBandwidths::carried);
+        let in_calls = paths.filter_map(|(path, bits)| Some((path, (self.bridged(path.session)?, bits)))).collect();
+        self.forwarder.carried(now, &in_calls)
+    }
+
+    /// No pictures are passed on by a path from now on, and nothing need be as small as it needs them.
+    pub(super) fn rest(&mut self, path: TransportId) {
+        self.bandwidth.get_mut(&(Media::Video, ENCODING)).into_iter().for_each(|paths| paths.rest(path));
+    }
+
+    /// They are again.
+    pub(super) fn go_on(&mut self, path: TransportId) {
+        self.bandwidth.get_mut(&(Media::Video, ENCODING)).into_iter().for_each(|paths| paths.go_on(path));
+    }
+
+    /// So much may come of each stream whose pictures are, or were, passed on.
     pub(super) fn received_limits(&self) -> Vec<(StreamId, Option<u32>)> {
-        let slowest =
-            self.bandwidth.get(&(Media::Video, ENCODING)).map(|paths| paths.last_target().bits.max(LEAST_PASSED_ON));
+        let limit = |id: &StreamId| self.forwarder.limit(&Source::Theirs(id.clone()));
         let of_camera = self.streams.iter().filter(|(_, stream)| stream.media == Media::Video);
-        of_camera.map(|(id, stream)| (id.clone(), slowest.filter(|_| self.bridges(stream.call)))).collect()
+        of_camera.map(|(id, stream)| (id.clone(), self.bridges(stream.call).then(|| limit(id)))).collect()
     }
 
     /// Our own camera is asked for a key frame, which calls get that are joined.

@@ -508,6 +508,18 @@ impl Peers {
         self.contents_on(transport).for_each(|sent| sent.filter.pause(now));
     }
 
+    /// The pictures of the camera are not sent by a transport from now on: its path is far slower than those of others.
+    pub(crate) fn rest_video(&mut self, transport: TransportId) {
+        let of_camera = self.contents_on(transport).filter(|sent| sent.media == Media::Video);
+        of_camera.for_each(|sent| sent.filter.rest());
+    }
+
+    /// They are again.
+    pub(crate) fn go_on_with_video(&mut self, now: Instant, transport: TransportId) {
+        let of_camera = self.contents_on(transport).filter(|sent| sent.media == Media::Video);
+        of_camera.for_each(|sent| sent.filter.go_on(now));
+    }
+
     /// True if a peer that asks for a key frame will have one in a moment: one left so lately that it cannot have come before the peer asked.
     /// Viewers that lose the same moment ask one after another, and one key frame answers all.
     pub fn key_frame_is_under_way(&mut self, now: Instant, transport: TransportId) -> bool {

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use muji_core::CallId;
 use muji_core::media::Audibility;
+use muji_jingle::TransportId;
 
 use crate::audio::speech::Speech;
+use crate::bandwidth::INITIAL;
 use crate::codec::assembler::{Assembled, AssembledFrame, Assembler};
 use crate::codec::encoding::VideoEncoding;
 use crate::codec::video::{Encoded, Payloader};
@@ -23,9 +25,13 @@ use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep, StreamId};
 use crate::video::floor::Floor;
 use crate::video::packetized::PacketizedFrame;
 use crate::video::timeline::Timeline;
+use crate::video::viewers::{Step, Viewers};
 
 /// What is passed on.
 pub(crate) const ENCODING: VideoEncoding = VideoEncoding::Vp8;
+
+/// The least that is asked for of those whose pictures are passed on, in bits a second: for one who can take less nobody else need see less.
+const LEAST_PASSED_ON: u32 = 150_000;
 
 /// Between two requests for a key frame to one sender, however many viewers ask.
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
@@ -43,9 +49,13 @@ const OFF: Duration = Duration::from_secs(2);
 const NO_KEY_FRAME: &str = "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s, and \
      then it is asked again; a newer version of it may help";
 
+/// What is said when a path is found too slow for the first time.
+const TOO_SLOW: &str = "somebody's connection carries less than half of what most others' do: it gets sound without pictures for 30 s, and longer each \
+     time, up to 4 minutes, unless it carries more before";
+
 /// Whose pictures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Source {
+pub enum Source {
     /// Those of our own camera.
     Ours,
     /// Those of a participant.
@@ -54,20 +64,25 @@ pub(crate) enum Source {
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) enum Forwarded {
+pub enum Forwarded {
     /// A frame is to be sent in a call. It stands for this moment.
     Frame(CallId, Instant, PacketizedFrame),
     /// Somebody is to be asked for a key frame.
     RequestKeyFrame(Source),
-    /// The pictures of a participant cannot be passed on, and why.
+    /// A path gets sound alone from now on.
+    Rest(TransportId),
+    /// It gets pictures again.
+    GoOn(TransportId),
+    /// Pictures cannot be passed on as they should be, and why.
     Trouble(&'static str),
 }
 
 /// Chooses who is seen in each call, and passes their frames on.
 #[derive(Default)]
-pub(crate) struct VideoForwarder {
+pub struct VideoForwarder {
     calls: BTreeMap<CallId, (Audibility, Leg)>,
     inputs: BTreeMap<Source, Input>,
+    viewers: Viewers<Source>,
 }
 
 /// What is seen in one call.
@@ -172,7 +187,7 @@ impl Input {
 
 impl VideoForwarder {
     /// From now on these calls are joined, and no others.
-    pub(crate) fn set_calls(&mut self, calls: &BTreeMap<CallId, Audibility>) {
+    pub fn set_calls(&mut self, calls: &BTreeMap<CallId, Audibility>) {
         self.calls.retain(|call, _| calls.contains_key(call));
         for (call, audibility) in calls {
             self.calls.entry(*call).or_insert_with(|| (*audibility, Leg::new())).0 = *audibility;
@@ -206,7 +221,7 @@ impl VideoForwarder {
     }
 
     /// A packet of a participant of a call.
-    pub(crate) fn receive(
+    pub fn receive(
         &mut self,
         now: Instant,
         call: CallId,
@@ -272,7 +287,7 @@ impl VideoForwarder {
     }
 
     /// Decides who is seen in each of these calls, which are those that send video.
-    pub(crate) fn choose(
+    pub fn choose(
         &mut self,
         now: Instant,
         viewers: &BTreeSet<CallId>,
@@ -313,6 +328,24 @@ impl VideoForwarder {
         }
         self.request_key_frames(now, &mut out);
         out
+    }
+
+    /// Each of these paths carries so many bits a second of what is seen in its call. Who can take far less than most gets sound alone.
+    pub(crate) fn carried(&mut self, now: Instant, paths: &BTreeMap<TransportId, (CallId, u32)>) -> Vec<Forwarded> {
+        let holder = |call: &CallId| self.calls.get(call).and_then(|(_, leg)| leg.floor.holder().cloned());
+        let joined = paths.iter().filter(|(_, (call, _))| self.contains(*call));
+        let viewers = joined.map(|(path, (call, carries))| (*path, (*carries, holder(call)))).collect();
+        let mut out = Vec::new();
+        for (path, step) in self.viewers.decide(now, viewers) {
+            out.push(if step == Step::GoesOn { Forwarded::GoOn(path) } else { Forwarded::Rest(path) });
+            out.extend((step == Step::Rests { first: true }).then_some(Forwarded::Trouble(TOO_SLOW)));
+        }
+        out
+    }
+
+    /// As many bits a second of somebody's pictures are of use to those who see them.
+    pub(crate) fn limit(&self, of: &Source) -> u32 {
+        self.viewers.slowest(of).unwrap_or(INITIAL).max(LEAST_PASSED_ON)
     }
 
     fn request_key_frames(&mut self, now: Instant, out: &mut Vec<Forwarded>) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use muji_core::media::Audibility;
 use muji_core::{CallId, SessionId};
+use muji_jingle::TransportId;
 
 use super::forwarder::{ENCODING, Forwarded, Source, VideoForwarder};
 use super::packetized::PacketizedFrame;
@@ -24,7 +25,35 @@ struct Sender {
     key: bool,
     /// It does what it is asked.
     obeys: bool,
+    /// How it counts pictures.
+    counts: Counts,
     requests: Vec<Instant>,
+}
+
+/// How a sender counts pictures (RFC 7741 section 4.2): with so many bits, 0, 7 or 15, and those of layer 0 also by TL0PICIDX.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    bits: u8,
+    base: bool,
+}
+
+impl Counts {
+    /// A packet of our payloader, as such a sender would have made it.
+    fn written(self, RtpPacket { timestamp, marker, payload }: RtpPacket) -> RtpPacket {
+        let [first, _, high, low, base, layer, rest @ ..] = &payload[..] else { panic!("it has our descriptor") };
+        let id: &[u8] = match self.bits {
+            0 => &[],
+            7 => &[low & 0x7F],
+            _ => &[*high, *low],
+        };
+        let of_base: &[u8] = if self.base { &[*base, *layer] } else { &[] };
+        let says = if id.is_empty() { 0 } else { 0x80 } | if self.base { 0x60 } else { 0 };
+        let payload = match says {
+            0 => [&[first & 0x7F], rest].concat(),
+            _ => [&[*first, says], id, of_base, rest].concat(),
+        };
+        RtpPacket { timestamp, marker, payload: payload.into() }
+    }
 }
 
 /// What a viewer got.
@@ -45,6 +74,8 @@ struct Calls {
     /// Who speaks, and how loud.
     speakers: BTreeMap<u64, f32>,
     seen: BTreeMap<u64, Vec<Seen>>,
+    /// Calls that get sound alone, each of which has one path.
+    resting: BTreeSet<u64>,
     troubles: usize,
     frames: u64,
 }
@@ -59,7 +90,18 @@ impl Calls {
         let sender = |call: u64| {
             let timestamp = (call as u32).wrapping_mul(0x9E37_79B9);
             let (payloader, requests) = (ENCODING.payloader(), Vec::new());
-            (call, Sender { payloader, sequence: call * 1_000, timestamp, key: false, obeys: true, requests })
+            (
+                call,
+                Sender {
+                    payloader,
+                    sequence: call * 1_000,
+                    timestamp,
+                    key: false,
+                    obeys: true,
+                    counts: Counts { bits: 15, base: true },
+                    requests,
+                },
+            )
         };
         let mut forwarder = VideoForwarder::default();
         forwarder.set_calls(&(1..=count).map(|call| (CallId(call), Audibility::Heard)).collect());
@@ -69,6 +111,7 @@ impl Calls {
             senders: (1..=count).map(sender).collect(),
             speakers: BTreeMap::new(),
             seen: BTreeMap::new(),
+            resting: BTreeSet::new(),
             troubles: 0,
             frames: 0,
         }
@@ -109,7 +152,7 @@ impl Calls {
         let packets = sender.payloader.packets(&Encoded { bytes, key, layer: Layer::default() }, sender.timestamp);
         let received = |packet: RtpPacket| {
             sender.sequence += 1;
-            let (sequence, arrived) = (sender.sequence, self.now);
+            let (sequence, arrived, packet) = (sender.sequence, self.now, sender.counts.written(packet));
             ReceivedRtp { ssrc: 1, payload_type: 98, sequence, arrived, captured: None, turns: None, packet }
         };
         packets.into_iter().map(received).collect()
@@ -129,9 +172,35 @@ impl Calls {
                     sender.requests.push(self.now);
                 }
                 Forwarded::RequestKeyFrame(Source::Ours) => panic!("there is no camera"),
+                Forwarded::Rest(path) => {
+                    self.resting.insert(path.session.0);
+                }
+                Forwarded::GoOn(path) => assert!(self.resting.remove(&path.session.0), "it did not rest"),
                 Forwarded::Trouble(_) => self.troubles += 1,
             }
         }
+    }
+
+    /// For so many seconds the paths of the calls, from the first on, carry so many kbit/s.
+    fn carry(&mut self, seconds: u32, kilobits: &[u32]) {
+        let path = |call: u64| TransportId { session: SessionId(call), index: 0 };
+        let paths = (1..).zip(kilobits).map(|(call, kilobits)| (path(call), (CallId(call), kilobits * 1_000)));
+        let paths = paths.collect();
+        for _ in 0..seconds {
+            self.run(30 * FRAME);
+            self.now += SECOND - 30 * FRAME;
+            let out = self.forwarder.carried(self.now, &paths);
+            self.take(out);
+        }
+    }
+
+    /// How much of what a call sends is of use, in kbit/s.
+    fn limit(&self, call: u64) -> u32 {
+        self.forwarder.limit(&Source::Theirs(stream(call))) / 1_000
+    }
+
+    fn resting(&self) -> Vec<u64> {
+        self.resting.iter().copied().collect()
     }
 
     /// Who was seen last in a call; nobody if that was not now.
@@ -225,6 +294,25 @@ fn over_a_thousand_switches_with_loss_and_reordering_the_numbers_go_on() {
     assert!(switches > 1_000, "{switches} switches with the seed {SEED}");
 }
 
+// Shows brg-vid-07.
+#[test]
+fn however_senders_count_their_pictures_what_a_viewer_gets_is_counted_with_fifteen_bits() {
+    let ways = [0, 7, 15].into_iter().flat_map(|bits| [false, true].map(|base| Counts { bits, base }));
+    let mut calls = Calls::new(7);
+    (1..).zip(ways).for_each(|(call, counts)| calls.senders.get_mut(&call).unwrap().counts = counts);
+    let mut seen = BTreeSet::new();
+    // Each for longer than seven bits count.
+    for turn in 0..12 {
+        calls.speakers = BTreeMap::from([(turn % 6 + 1, 0.01)]);
+        calls.run(5 * SECOND);
+        seen.extend(calls.sees(7));
+    }
+    assert_eq!(seen, (1..=6).collect());
+    goes_on(&calls.seen[&7]);
+    let gaps = calls.seen[&7].windows(2).map(|pair| pair[1].at - pair[0].at);
+    assert_eq!(gaps.max(), Some(FRAME), "no frame is left out");
+}
+
 // Shows brg-vid-03.
 #[test]
 fn however_many_viewers_ask_a_sender_is_asked_for_one_key_frame_a_second() {
@@ -258,6 +346,90 @@ fn who_sends_no_key_frame_is_asked_three_times_and_another_is_seen() {
     calls.senders.get_mut(&3).unwrap().obeys = true;
     calls.run(30 * SECOND);
     assert_eq!(calls.sees(1), Some(3), "it is tried again");
+}
+
+// Shows brg-vid-05.
+#[test]
+fn a_viewer_with_a_slow_link_gets_sound_alone_and_what_the_others_are_sent_does_not_fall() {
+    let mut calls = Calls::new(4);
+    calls.speakers.insert(1, 0.01);
+    calls.carry(5, &[1_000, 900, 1_100, 1_000]);
+    assert_eq!((calls.limit(1), calls.resting()), (900, vec![]));
+    let mut rests_after = None;
+    for second in 1..=10 {
+        calls.carry(1, &[1_000, 900, 1_100, 200]);
+        assert_eq!(calls.limit(1), 900, "after {second} s");
+        rests_after = rests_after.or((!calls.resting.is_empty()).then_some(second));
+    }
+    assert_eq!((rests_after, calls.resting(), calls.troubles), (Some(6), vec![4], 1));
+    calls.carry(1, &[1_000, 900, 1_100, 650]);
+    assert_eq!(calls.resting(), [4], "not enough yet");
+    calls.carry(1, &[1_000, 900, 1_100, 720]);
+    assert_eq!((calls.resting(), calls.limit(1)), (vec![], 720));
+    calls.carry(10, &[1_000, 900, 1_100, 200]);
+    assert_eq!((calls.resting(), calls.troubles), (vec![4], 1), "it is told once");
+}
+
+#[test]
+fn a_slow_viewer_is_tried_again_after_half_a_minute_and_then_less_often_and_for_a_shorter_time() {
+    let mut calls = Calls::new(3);
+    calls.speakers.insert(1, 0.01);
+    let mut changes = Vec::new();
+    for second in 1..=400 {
+        // When it gets pictures for the third time it takes even less.
+        let takes = if second > 227 { 150 } else { 200 };
+        let before = calls.resting();
+        calls.carry(1, &[1_000, 1_000, takes]);
+        changes.extend((before != calls.resting()).then_some(second));
+    }
+    assert_eq!(changes, [6, 36, 41, 101, 106, 226, 228]);
+}
+
+#[test]
+fn who_alone_sees_somebody_gets_what_it_can_take_and_when_others_see_them_too_sound_alone() {
+    let mut calls = Calls::new(4);
+    calls.speakers.insert(4, 0.01);
+    calls.carry(20, &[1_000, 900, 1_100, 200]);
+    assert_eq!(calls.sees(4), Some(1));
+    assert_eq!((calls.resting(), calls.limit(1), calls.limit(4)), (vec![], 200, 900));
+    calls.carry(1, &[1_000, 900, 1_100, 100]);
+    assert_eq!(calls.limit(1), 150, "the least");
+    calls.speakers = BTreeMap::from([(1, 0.01)]);
+    calls.carry(2, &[1_000, 900, 1_100, 200]);
+    assert_eq!((calls.resting(), calls.limit(1), calls.limit(4)), (vec![4], 900, 1_000));
+}
+
+#[test]
+fn a_path_that_becomes_known_bit_by_bit_gets_pictures_all_the_time() {
+    let mut calls = Calls::new(3);
+    calls.speakers.insert(1, 0.01);
+    let mut takes = 200.0;
+    for _ in 0..30 {
+        calls.carry(3, &[1_500, 1_500, takes as u32]);
+        takes *= 1.08;
+        assert_eq!((calls.resting(), calls.troubles), (vec![], 0), "{takes} kbit/s");
+    }
+}
+
+#[test]
+fn if_most_are_slow_they_decide_and_half_of_what_most_take_is_not_too_little() {
+    let mut calls = Calls::new(3);
+    calls.speakers.insert(1, 0.01);
+    calls.carry(20, &[1_000, 200, 210]);
+    assert_eq!((calls.resting(), calls.limit(1)), (vec![], 200));
+    calls.carry(20, &[1_000, 1_000, 500]);
+    assert_eq!((calls.resting(), calls.limit(1)), (vec![], 500));
+    assert_eq!(calls.troubles, 0);
+}
+
+#[test]
+fn a_slow_viewer_goes_on_when_its_path_is_measured_from_the_beginning() {
+    let mut calls = Calls::new(3);
+    calls.speakers.insert(1, 0.01);
+    calls.carry(10, &[1_000, 1_000, 200]);
+    assert_eq!(calls.resting(), [3]);
+    calls.carry(1, &[1_000, 1_000]);
+    assert_eq!(calls.resting(), [0; 0]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Which of our frames a peer gets: one on a slow path gets fewer temporal layers, and one whose path is congested gets none until the queue
-//! before it has drained.
+//! Which of our frames a peer gets: one on a slow path gets fewer temporal layers, one whose path is congested gets none until the queue
+//! before it has drained, and one that rests gets none until it goes on.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ enum Pause {
     Until(Instant),
     /// Nothing is sent before the next key frame, which is asked for.
     KeyFrame,
+    /// Nothing is sent, however long that takes.
+    Rest,
 }
 
 /// What a peer gets of a frame.
@@ -60,8 +62,23 @@ impl LayerFilter {
 
     /// The path is congested: nothing is sent until its queue has drained.
     pub fn pause(&mut self, now: Instant) {
-        self.pause = Pause::Until(now + DRAINS);
+        if self.pause != Pause::Rest {
+            self.pause = Pause::Until(now + DRAINS);
+        }
         self.key_frame_at = None;
+    }
+
+    /// Nothing is sent from now on.
+    pub(crate) fn rest(&mut self) {
+        self.pause = Pause::Rest;
+        self.key_frame_at = None;
+    }
+
+    /// After a rest frames are sent again, from a key frame on.
+    pub(crate) fn go_on(&mut self, now: Instant) {
+        if self.pause == Pause::Rest {
+            self.pause = Pause::Until(now);
+        }
     }
 
     /// When the last key frame was sent to this peer, if nothing was kept from it since.
@@ -78,7 +95,7 @@ impl LayerFilter {
         // Asked for only now: a key frame made earlier would have met the full queue, and it is as large as several other frames.
         let wants_key_frame = match self.pause {
             Pause::Until(until) => until <= now,
-            Pause::None | Pause::KeyFrame => false,
+            Pause::None | Pause::KeyFrame | Pause::Rest => false,
         };
         if wants_key_frame || self.pause == Pause::KeyFrame && *key {
             self.pause = if *key { Pause::None } else { Pause::KeyFrame };
@@ -156,6 +173,23 @@ mod tests {
         );
         filter.pause(begun);
         assert_eq!(shown(&mut filter, 600, true), "all", "it comes in time");
+    }
+
+    #[test]
+    fn who_rests_gets_nothing_whatever_happens_to_its_path_and_goes_on_with_a_key_frame() {
+        let (mut filter, mut payloader, now) = (LayerFilter::default(), VideoEncoding::Vp8.payloader(), Instant::now());
+        let mut takes = |filter: &mut LayerFilter, key| match filter.take(now, &coded(&mut *payloader, 0, key)) {
+            Share::All(packets) => Some(u16::from_be_bytes([packets[0].payload[2], packets[0].payload[3]]) & 0x7FFF),
+            Share::Nothing | Share::WantsKeyFrame => None,
+        };
+        assert_eq!(takes(&mut filter, true), Some(1));
+        filter.rest();
+        filter.pause(now - DRAINS);
+        assert_eq!([true, false].map(|key| takes(&mut filter, key)), [None, None]);
+        filter.go_on(now);
+        assert_eq!([false, true, false].map(|key| takes(&mut filter, key)), [None, Some(2), Some(3)]);
+        filter.go_on(now);
+        assert_eq!(takes(&mut filter, false), Some(4), "it did not rest");
     }
 
     #[test]

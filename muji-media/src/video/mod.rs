@@ -30,4 +30,5 @@ pub(crate) mod task;
 mod tests;
 pub(crate) mod thread;
 mod timeline;
+mod viewers;
 pub(crate) mod worker;

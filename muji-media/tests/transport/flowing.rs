@@ -195,6 +195,8 @@ fn across_a_lossy_path(pair: &mut Pair, content: &str) -> (Vec<u32>, usize) {
     (received, pair.packets)
 }
 
+// Pictures that a bridge passes on are sent by the same call as our own, and so kept to be sent again as they left.
+// Shows brg-vid-08.
 #[test]
 fn lost_packets_of_frames_are_asked_for_and_come_again_and_those_of_sound_are_not() {
     for kinds in secure() {

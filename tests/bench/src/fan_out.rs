@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use muji_core::Media;
 use muji_core::media::{DtlsRole, IceRole, LocalTransport, MediaCommand, MediaReport};
+use muji_core::{CallId, Media};
 use muji_harness::test_content::{HEIGHT, WIDTH, picture};
 use muji_media::device::VideoFrame;
 use muji_media::parts::codec::VideoEncoding;
@@ -94,7 +94,7 @@ pub(crate) fn encode(pictures: &[VideoFrame]) -> Vec<PacketizedFrame> {
     coded.collect()
 }
 
-fn cpu(work: impl FnOnce()) -> Duration {
+pub(crate) fn cpu(work: impl FnOnce()) -> Duration {
     let begun = ThreadTime::now();
     work();
     begun.elapsed()
@@ -121,7 +121,7 @@ fn unpaced(mut command: MediaCommand) -> MediaCommand {
 }
 
 /// One who sends, and those who receive.
-struct Fan {
+pub(crate) struct Fan {
     now: Instant,
     parties: Vec<Party>,
 }
@@ -146,8 +146,12 @@ impl Party {
         Self { peers, sockets, receive_buffer: ReceiveBuffer::default(), sent: false, connected: 0, received: 0 }
     }
 
-    fn open(&mut self, now: Instant, with: usize, role: IceRole) -> LocalTransport {
-        self.peers.execute(now, &unpaced(open_with(with, role, &[Media::Video]).0));
+    fn open(&mut self, now: Instant, of: CallId, with: usize, role: IceRole) -> LocalTransport {
+        let mut open = unpaced(open_with(with, role, &[Media::Video]).0);
+        if let MediaCommand::Open { call, .. } = &mut open {
+            *call = of;
+        }
+        self.peers.execute(now, &open);
         loop {
             match self.peers.poll_output().expect("an end is described at once") {
                 PeersOutput::Report(MediaReport::Described { local, .. }) => return local,
@@ -196,14 +200,19 @@ impl Party {
 
 impl Fan {
     async fn connected(peers: usize) -> Self {
+        Self::in_calls(peers, |_| CALL).await
+    }
+
+    /// Connected, with each in such a call.
+    pub(crate) async fn in_calls(peers: usize, call: impl Fn(usize) -> CallId) -> Self {
         let now = Instant::now();
         let mut parties = Vec::new();
         for _ in 0..=peers {
             parties.push(Party::new().await);
         }
         for with in 1..=peers {
-            let first = parties[0].open(now, with, IceRole::Controlling);
-            let second = parties[with].open(now, 0, IceRole::Controlled);
+            let first = parties[0].open(now, call(with), with, IceRole::Controlling);
+            let second = parties[with].open(now, CALL, 0, IceRole::Controlled);
             parties[0].agree(now, with, second, DtlsRole::Client);
             parties[with].agree(now, 0, first, DtlsRole::Server);
         }
@@ -238,15 +247,20 @@ impl Fan {
 
     fn send(&mut self, pictures: &[PacketizedFrame]) {
         for coded in pictures {
-            self.now += INTERVAL;
-            self.parties[0].peers.publish_video(self.now, self.now, CALL, &Media::Video.to_string(), coded);
-            self.parties[0].drain();
-            self.turn();
+            self.picture(|now, peers| peers.publish_video(now, now, CALL, &Media::Video.to_string(), coded));
         }
     }
 
+    /// The time of the next picture, which `send` gives to the peers.
+    pub(crate) fn picture(&mut self, send: impl FnOnce(Instant, &mut Peers)) {
+        self.now += INTERVAL;
+        send(self.now, &mut self.parties[0].peers);
+        self.parties[0].drain();
+        self.turn();
+    }
+
     /// Packets that came to anybody.
-    fn received(&self) -> usize {
+    pub(crate) fn received(&self) -> usize {
         self.parties.iter().map(|party| party.received).sum()
     }
 }

@@ -8,6 +8,7 @@ mod bundle;
 mod call;
 mod engine;
 mod fan_out;
+mod forwarding;
 mod frame_latency;
 mod load;
 mod mesh;
