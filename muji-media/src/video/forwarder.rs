@@ -110,17 +110,11 @@ impl Leg {
         self.seen.as_ref() == Some(source) || self.floor.holder() == Some(source)
     }
 
-    /// The frame as it is sent here, if it is seen here.
-    fn take(
-        &mut self,
-        now: Instant,
-        of: &Source,
-        frame: &AssembledFrame,
-        key: bool,
-    ) -> Option<(Instant, PacketizedFrame)> {
+    /// The packets of a frame as it is sent here, if it is seen here.
+    fn take(&mut self, now: Instant, of: &Source, came: u32, frame: &Encoded) -> Option<(Instant, PacketizedFrame)> {
         let mut begins = false;
         if self.seen.as_ref() != Some(of) {
-            if self.floor.holder() != Some(of) || !key {
+            if self.floor.holder() != Some(of) || !frame.key {
                 return None;
             }
             begins = true;
@@ -129,10 +123,10 @@ impl Leg {
         if self.floor.holder() == Some(of) {
             self.switches_since = None;
         }
-        let (timestamp, captured) = self.timeline.next(now, frame.timestamp, begins);
-        let encoded = Encoded { bytes: frame.bytes.clone(), key, layer: frame.layer };
-        let packets = self.payloader.packets(&encoded, timestamp);
-        Some((captured, PacketizedFrame { encoding: ENCODING, layer: frame.layer.number, key, packets }))
+        let (timestamp, captured) = self.timeline.next(now, came, begins);
+        let packets = self.payloader.packets(frame, timestamp);
+        let (layer, key) = (frame.layer.number, frame.key);
+        Some((captured, PacketizedFrame { encoding: ENCODING, layer, key, packets }))
     }
 }
 
@@ -243,7 +237,7 @@ impl VideoForwarder {
         }
         let frames = input.assemble(now, received);
         let mut out = Vec::new();
-        frames.iter().for_each(|frame| self.pass(now, &source, frame, &mut out));
+        frames.into_iter().for_each(|frame| self.pass(now, &source, frame, &mut out));
         self.request_key_frames(now, &mut out);
         out
     }
@@ -260,17 +254,19 @@ impl VideoForwarder {
         let (encoding, timestamp) = (ENCODING, first.timestamp);
         let own = AssembledFrame { encoding, bytes, timestamp, captured: None, turns: None, layer };
         let mut out = Vec::new();
-        self.pass(now, &Source::Ours, &own, &mut out);
+        self.pass(now, &Source::Ours, own, &mut out);
         out
     }
 
-    fn pass(&mut self, now: Instant, of: &Source, frame: &AssembledFrame, out: &mut Vec<Forwarded>) {
-        let key = ENCODING.is_key(&frame.bytes);
+    fn pass(&mut self, now: Instant, of: &Source, frame: AssembledFrame, out: &mut Vec<Forwarded>) {
+        let AssembledFrame { bytes, timestamp, layer, .. } = frame;
+        let key = ENCODING.is_key(&bytes);
         if let Some(input) = self.inputs.get_mut(of).filter(|_| key) {
             input.needs_key_frame = false;
         }
+        let encoded = Encoded { bytes, key, layer };
         for (call, (_, leg)) in &mut self.calls {
-            let taken = leg.take(now, of, frame, key);
+            let taken = leg.take(now, of, timestamp, &encoded);
             out.extend(taken.map(|(captured, frame)| Forwarded::Frame(*call, captured, frame)));
         }
     }
