@@ -141,7 +141,7 @@ impl PairMatrix {
     fn draw_full(&mut self, people: &[(String, &ParticipantStats)], network: &[String]) {
         let bars = people.iter().flat_map(|(name, known)| {
             let participant = format!("{} {}", bar(known.level), self.line(name, known).trim());
-            let guests = known.guests.iter().map(|guest| {
+            let guests = known.guests.named.iter().map(|guest| {
                 let muted = if guest.muted { "muted" } else { "" };
                 let line = format!("  {:<24} {:<11} {muted}", printable(&guest.name), guest.status.as_str());
                 format!("{} {}", bar(known.guest_level(guest)), line.trim())

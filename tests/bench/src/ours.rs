@@ -111,7 +111,8 @@ impl Ours {
         for number in 0..count {
             self.now += Duration::from_millis(1);
             let packet = packet(number as u32);
-            let packet = AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new() };
+            let packet =
+                AudioPacket { encoding: AudioEncoding::Opus, packet, earlier: Vec::new(), contributors: Vec::new() };
             self.peers[0].publish(self.now, self.now, CALL, PUBLICATION, &packet);
             self.drain(0);
             self.carry();

@@ -387,7 +387,7 @@ impl Report {
         known.now = level.is_sound().then_some(text);
         known.stats = *stats;
         let of_guests =
-            known.guests.iter().filter_map(|guest| Some((guest.id.clone(), json!(known.guest_level(guest)?))));
+            known.guests.named.iter().filter_map(|guest| Some((guest.id.clone(), json!(known.guest_level(guest)?))));
         let guests: Map<String, Value> = of_guests.collect();
         let mut fields = json!({
             "nick": nick, "hz": tone, "dbfs": level.level, "received": stats.counts.received, "lost": stats.counts.lost,

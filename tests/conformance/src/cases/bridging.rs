@@ -54,6 +54,7 @@ fn document(version: u32) -> Element {
         name: Some(format!("Guest {number}")),
         status: EndpointStatus::Connected,
         muted: number == version,
+        source: Some(number),
     };
     ConferenceInfo { version, users: (1..=version).map(user).collect(), ..ConferenceInfo::default() }.write()
 }
