@@ -21,7 +21,7 @@ const ROUNDS: usize = 8;
 /// Two seconds of sound.
 const FRAMES: u32 = 100;
 const FRAME_TIME: Duration = Duration::from_millis(20);
-/// What we expect before anybody has reported losses, as here: frames have copies then (in-band FEC), which takes twice the time.
+/// What we expect before anybody has reported losses, as here: frames have copies then (in-band FEC), which takes much of the time.
 const EXPECTED_LOSS: f32 = 0.1;
 /// Of the CPU time of Opus alone, for each caller.
 const GOAL: f64 = 1.3;
