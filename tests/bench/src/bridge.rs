@@ -69,7 +69,7 @@ pub(crate) fn measure(goals: &mut Goals) {
         "\nHeard later than without the bridge, in virtual time on a path without loss, whatever the phases of the clocks: median {:.0} ms, 95 % within {worst:.0} ms; goal {LATER} ms: {met}.\n",
         later[later.len() / 2]
     );
-    crate::forwarding::measure(goals);
+    crate::forwarding::measure();
 }
 
 fn encoded(hertz: f32) -> Sound {
