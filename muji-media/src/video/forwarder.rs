@@ -25,7 +25,7 @@ use crate::rtp::{CurrentSource, ReceivedRtp, SourceStep, StreamId};
 use crate::video::floor::Floor;
 use crate::video::packetized::PacketizedFrame;
 use crate::video::timeline::Timeline;
-use crate::video::viewers::{Step, Viewers};
+use crate::video::viewers::{Step, View, Viewers};
 
 /// What is passed on.
 pub(crate) const ENCODING: VideoEncoding = VideoEncoding::Vp8;
@@ -44,6 +44,9 @@ const PUT_ASIDE: Duration = Duration::from_secs(30);
 
 /// Who has sent no packet for so long has its camera off.
 const OFF: Duration = Duration::from_secs(2);
+
+/// What is passed on is measured over this time: frames come in bursts.
+const MEASURED: Duration = Duration::from_secs(1);
 
 /// What is said of that.
 const NO_KEY_FRAME: &str = "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s, and \
@@ -93,12 +96,45 @@ struct Leg {
     switches_since: Option<Instant>,
     payloader: Box<dyn Payloader>,
     timeline: Timeline,
+    passed: PassedRate,
+}
+
+/// How many bits a second are passed on in one call.
+#[derive(Debug, Default)]
+struct PassedRate {
+    since: Option<Instant>,
+    bytes: u64,
+    rate: u32,
+}
+
+impl PassedRate {
+    fn add(&mut self, now: Instant, bytes: usize) {
+        self.since.get_or_insert(now);
+        self.bytes += bytes as u64;
+    }
+
+    /// Over the last second that is whole.
+    fn get(&mut self, now: Instant) -> u32 {
+        let time = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if time >= MEASURED {
+            self.rate = (self.bytes as f64 * 8.0 / time.as_secs_f64()) as u32;
+            (self.since, self.bytes) = (Some(now), 0);
+        }
+        self.rate
+    }
 }
 
 impl Leg {
     fn new() -> Self {
         let payloader = ENCODING.payloader();
-        Self { floor: Floor::default(), seen: None, switches_since: None, payloader, timeline: Timeline::default() }
+        Self {
+            floor: Floor::default(),
+            seen: None,
+            switches_since: None,
+            payloader,
+            timeline: Timeline::default(),
+            passed: PassedRate::default(),
+        }
     }
 
     /// Nothing is sent here for now. What is sent later goes on from what was.
@@ -124,6 +160,7 @@ impl Leg {
             self.switches_since = None;
         }
         let (timestamp, captured) = self.timeline.next(now, came, begins);
+        self.passed.add(now, frame.bytes.len());
         let packets = self.payloader.packets(frame, timestamp);
         let (layer, key) = (frame.layer.number, frame.key);
         Some((captured, PacketizedFrame { encoding: ENCODING, layer, key, packets }))
@@ -328,9 +365,11 @@ impl VideoForwarder {
 
     /// Each of these paths carries so many bits a second of what is seen in its call. Who can take far less than most gets sound alone.
     pub(crate) fn carried(&mut self, now: Instant, paths: &BTreeMap<TransportId, (CallId, u32)>) -> Vec<Forwarded> {
-        let holder = |call: &CallId| self.calls.get(call).and_then(|(_, leg)| leg.floor.holder().cloned());
-        let joined = paths.iter().filter(|(_, (call, _))| self.contains(*call));
-        let viewers = joined.map(|(path, (call, carries))| (*path, (*carries, holder(call)))).collect();
+        let viewers = paths.iter().filter_map(|(path, (call, takes))| {
+            let (_, leg) = self.calls.get_mut(call)?;
+            Some((*path, View { takes: *takes, sees: leg.floor.holder().cloned(), passed: leg.passed.get(now) }))
+        });
+        let viewers = viewers.collect();
         let mut out = Vec::new();
         for (path, step) in self.viewers.decide(now, viewers) {
             out.push(if step == Step::GoesOn { Forwarded::GoOn(path) } else { Forwarded::Rest(path) });

@@ -78,6 +78,8 @@ struct Calls {
     resting: BTreeSet<u64>,
     troubles: usize,
     frames: u64,
+    /// Bytes of a frame.
+    size: usize,
 }
 
 fn stream(call: u64) -> StreamId {
@@ -114,6 +116,7 @@ impl Calls {
             resting: BTreeSet::new(),
             troubles: 0,
             frames: 0,
+            size: 3_000,
         }
     }
 
@@ -146,7 +149,7 @@ impl Calls {
     fn frame_of(&mut self, call: u64) -> Vec<ReceivedRtp> {
         let sender = self.senders.get_mut(&call).expect("it is one of them");
         let key = std::mem::take(&mut sender.key) && sender.obeys;
-        let mut bytes = vec![u8::try_from(call).unwrap(); 3_000];
+        let mut bytes = vec![u8::try_from(call).unwrap(); self.size];
         bytes[0] = if key { 0x10 } else { 0x11 };
         sender.timestamp = sender.timestamp.wrapping_add(3_000);
         let packets = sender.payloader.packets(&Encoded { bytes, key, layer: Layer::default() }, sender.timestamp);
@@ -382,7 +385,7 @@ fn a_slow_viewer_is_tried_again_after_half_a_minute_and_then_less_often_and_for_
         calls.carry(1, &[1_000, 1_000, takes]);
         changes.extend((before != calls.resting()).then_some(second));
     }
-    assert_eq!(changes, [6, 36, 41, 101, 106, 226, 228]);
+    assert_eq!(changes, [7, 37, 42, 102, 107, 227, 228]);
 }
 
 #[test]
@@ -409,6 +412,20 @@ fn a_path_that_becomes_known_bit_by_bit_gets_pictures_all_the_time() {
         takes *= 1.08;
         assert_eq!((calls.resting(), calls.troubles), (vec![], 0), "{takes} kbit/s");
     }
+}
+
+#[test]
+fn a_path_by_which_little_is_sent_is_not_taken_for_slow_however_little_is_known_of_it() {
+    let mut calls = Calls::new(3);
+    calls.speakers.insert(1, 0.01);
+    calls.size = 300; // 72 kbit/s.
+    for _ in 0..60 {
+        calls.carry(1, &[2_500, 2_500, 600]);
+        assert_eq!((calls.resting(), calls.troubles), (vec![], 0));
+    }
+    calls.size = 3_000;
+    calls.carry(10, &[2_500, 2_500, 600]);
+    assert_eq!(calls.resting(), [3], "it was tried");
 }
 
 #[test]

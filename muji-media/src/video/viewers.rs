@@ -9,6 +9,9 @@
 //!     └────────────────────────────────────────────┴───────────────────────────────────┘
 //! ```
 //!
+//! A path by which little is sent is not known to be slow: what it carries is found out by what is sent, so only one is doubted by which nearly
+//! as much is sent as it is said to carry.
+//!
 //! One that lags is sent pictures all the same while no other sees them that keeps up: then nobody else sees less for it. Nobody is sent fewer
 //! temporal layers: clients that have one viewer, the bridge, encode in one layer, and ours too.
 
@@ -22,6 +25,9 @@ const LAGS: f32 = 0.5;
 
 /// Who takes this share again, keeps up: estimates of one path vary by less than what is between the two.
 const KEEPS_UP: f32 = 0.7;
+
+/// Estimates of a path by which less than this share of them is sent say what it carries at least, not at most.
+const USED: f32 = 0.7;
 
 /// So long somebody is doubted. An estimate that fell while a machine was busy has risen again by then, and peers that report losses alone
 /// do it within this time.
@@ -45,6 +51,17 @@ pub(super) enum Step {
     },
     /// They are sent again.
     GoesOn,
+}
+
+/// A path by which pictures are passed on.
+#[derive(Debug, Clone)]
+pub(super) struct View<S> {
+    /// How many bits a second it carries, as far as that is known.
+    pub(super) takes: u32,
+    /// Whose pictures are to be seen there.
+    pub(super) sees: Option<S>,
+    /// How many bits a second were passed on there lately, or would have been if it had not rested.
+    pub(super) passed: u32,
 }
 
 /// Those by whose paths pictures are sent.
@@ -94,8 +111,8 @@ impl<S> Viewer<S> {
         matches!(self.state, State::KeepsUp)
     }
 
-    /// It takes so much now, and most take so much.
-    fn compare(&mut self, now: Instant, takes: u32, most: u32) {
+    /// It takes so much now, and most take so much; `used` if as much was sent.
+    fn compare(&mut self, now: Instant, takes: u32, most: u32, used: bool) {
         self.takes = takes;
         let share = takes as f32 / most.max(1) as f32;
         if share >= KEEPS_UP {
@@ -105,6 +122,7 @@ impl<S> Viewer<S> {
         }
         self.state = match self.state {
             State::KeepsUp if share >= LAGS => State::KeepsUp,
+            State::KeepsUp | State::Doubted { .. } if !used => State::KeepsUp,
             State::KeepsUp => State::Doubted { since: now, took: takes },
             State::Doubted { took, .. } if takes as f32 > took as f32 * GROWS => {
                 State::Doubted { since: now, took: takes }
@@ -125,21 +143,17 @@ impl<S> Viewer<S> {
 }
 
 impl<S: Clone + Ord> Viewers<S> {
-    /// These are all there are now: how many bits a second each takes, and whose pictures it is sent.
-    pub(super) fn decide(
-        &mut self,
-        now: Instant,
-        viewers: BTreeMap<TransportId, (u32, Option<S>)>,
-    ) -> Vec<(TransportId, Step)> {
-        let mut takes: Vec<u32> = viewers.values().map(|(takes, _)| *takes).collect();
+    /// These are all there are now.
+    pub(super) fn decide(&mut self, now: Instant, viewers: BTreeMap<TransportId, View<S>>) -> Vec<(TransportId, Step)> {
+        let mut takes: Vec<u32> = viewers.values().map(|view| view.takes).collect();
         takes.sort_unstable();
         // The median; of two the one that takes more.
         let most = takes.get(takes.len() / 2).copied().unwrap_or(0);
         let mut before = std::mem::take(&mut self.viewers);
-        for (path, (takes, sees)) in viewers {
+        for (path, View { takes, sees, passed }) in viewers {
             let mut viewer = before.remove(&path).unwrap_or_else(Viewer::new);
             viewer.sees = sees;
-            viewer.compare(now, takes, most);
+            viewer.compare(now, takes, most, passed as f32 >= takes as f32 * USED);
             self.viewers.insert(path, viewer);
         }
         let gone = before.into_iter().filter(|(_, viewer)| viewer.rests).map(|(path, _)| (path, Step::GoesOn));

@@ -31,9 +31,7 @@ pub(crate) fn measure() {
     println!(
         "Pictures that are passed on: {PICTURES}, {packets} packets; {ROUNDS} paired rounds; medians [smallest, largest].\n"
     );
-    println!(
-        "| viewers | µs of a packet to one of them, passed on | sent as our own | ratio | bare str0m | ratio |"
-    );
+    println!("| viewers | µs of a packet to one of them, passed on | sent as our own | ratio | bare str0m | ratio |");
     println!("|---|---|---|---|---|---|");
     for viewers in VIEWERS {
         let fan = || runtime.block_on(Fan::in_calls(viewers, |with| CallId(with as u64)));
@@ -55,11 +53,7 @@ pub(crate) fn measure() {
         let ratio = |to: &[f64]| sorted(passed.iter().zip(to).map(|(passed, to)| passed / to));
         let (to_own, to_bare) = (ratio(own), ratio(bare));
         let [passed, own, bare] = [passed, own, bare].map(|times| spread(&sorted(times.iter().copied())));
-        println!(
-            "| {viewers} | {passed} | {own} | {} | {bare} | {} |",
-            spread(&to_own),
-            spread(&to_bare)
-        );
+        println!("| {viewers} | {passed} | {own} | {} | {bare} | {} |", spread(&to_own), spread(&to_bare));
     }
     println!();
 }
