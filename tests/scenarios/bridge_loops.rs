@@ -132,7 +132,7 @@ impl Rooms {
     fn sent_to_room(&self, bridge: usize) -> (Vec<usize>, Vec<usize>) {
         let is_sent = |pitch: f32| {
             let level = self.level(bridge, pitch);
-            assert!(level < ABSENT || level > PRESENT, "bridge {bridge}, {pitch} Hz: {level:.0} dB");
+            assert!(!(ABSENT..=PRESENT).contains(&level), "bridge {bridge}, {pitch} Hz: {level:.0} dB");
             level > PRESENT
         };
         let people = (0..self.people.len()).filter(|room| is_sent(pitch_of_person(*room)));

@@ -197,7 +197,10 @@ impl Call {
                 assert!((0.0..=1.0).contains(&congestion.lost), "{congestion:?}");
                 self.bandwidths.congested(self.now, path, congestion);
             }
-            TransportOutput::Rtp { .. } | TransportOutput::KeyFrameRequested | TransportOutput::Datagram { .. } => {}
+            TransportOutput::Rtp { .. }
+            | TransportOutput::Contributors { .. }
+            | TransportOutput::KeyFrameRequested
+            | TransportOutput::Datagram { .. } => {}
         }
     }
 

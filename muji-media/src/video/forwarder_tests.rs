@@ -362,7 +362,9 @@ fn a_viewer_with_a_slow_link_gets_sound_alone_and_what_the_others_are_sent_does_
     for second in 1..=10 {
         calls.carry(1, &[1_000, 900, 1_100, 200]);
         assert_eq!(calls.limit(1), 900, "after {second} s");
-        rests_after = rests_after.or((!calls.resting.is_empty()).then_some(second));
+        if !calls.resting.is_empty() {
+            rests_after.get_or_insert(second);
+        }
     }
     assert_eq!((rests_after, calls.resting(), calls.troubles), (Some(6), vec![4], 1));
     calls.carry(1, &[1_000, 900, 1_100, 650]);

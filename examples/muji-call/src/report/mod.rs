@@ -255,17 +255,16 @@ impl Report {
                     || known.mutes(&Media::Video),
                 problem: problem(known),
             };
+            // Whether they have a camera only the tile of the bridge shows.
             let guests = known.guests.named.iter().map(|guest| Person {
                 name: printable(&guest.name),
                 speaks: known.guest_level(guest).is_some_and(speaks),
                 muted: guest.muted,
-                camera_off: true,
                 problem: (guest.status != EndpointStatus::Connected).then(|| guest.status.as_str().to_owned()),
                 ..Person::default()
             });
             let more = known.guests.more;
-            let counted =
-                (more > 0).then(|| Person { name: format!("{more} more"), camera_off: true, ..Person::default() });
+            let counted = (more > 0).then(|| Person { name: format!("{more} more"), ..Person::default() });
             std::iter::once(participant).chain(guests.collect::<Vec<_>>()).chain(counted)
         });
         let people = people.collect();
