@@ -226,11 +226,12 @@ fn judge(heard: &[Vec<f64>]) -> (String, usize, usize) {
     (table, right, echoes)
 }
 
-/// How loud a tone is in a second, in dBFS: in the median of its parts.
+/// How loud a tone is in a second, in dBFS: in the median of its parts, of two the softer one. A tone that begins or ends, as when all are muted, is
+/// heard at every pitch for a moment, and what lasts is in both.
 fn level(second: &[f64], hz: f64, part: usize) -> f64 {
     let mut levels: Vec<f64> = second.chunks_exact(part).map(|part| level_in_part(part, hz)).collect();
     levels.sort_by(f64::total_cmp);
-    levels.get(levels.len() / 2).copied().unwrap_or(f64::NEG_INFINITY)
+    levels.get(levels.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NEG_INFINITY)
 }
 
 fn level_in_part(part: &[f64], hz: f64) -> f64 {
