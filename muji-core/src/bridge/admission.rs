@@ -126,9 +126,14 @@ impl Attempts {
         }
     }
 
+    /// True if it is banned from the room.
+    pub(super) fn is_banned(&self, who: &BareJid) -> bool {
+        self.banned.contains(who)
+    }
+
     /// True if one more call of this account is taken; it is counted.
     pub(super) fn may_call(&mut self, now: Instant, who: &BareJid) -> bool {
-        if self.banned.contains(who) {
+        if self.is_banned(who) {
             return false;
         }
         let domain = domain(who);

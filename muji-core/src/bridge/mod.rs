@@ -241,9 +241,9 @@ impl Bridge {
     /// We call somebody into the room: the call is one that [`Engine::call`](crate::Engine::call) has just placed.
     ///
     /// # Errors
-    /// The call, if there are as many callers as may be, or the room's call is over: it is to be left.
+    /// The call, if there are as many callers as may be, the account is banned from the room, or the room's call is over: it is to be left.
     pub fn add_called(&mut self, now: Instant, call: CallId, who: BareJid) -> Result<(), CallId> {
-        if self.is_full() {
+        if self.is_full() || self.attempts.is_banned(&who) {
             return Err(call);
         }
         self.add(call, who, CallerState::Called, false);
@@ -347,7 +347,7 @@ impl Bridge {
 
     /// Somebody asks to see whether the account is there (a presence of type `subscribe`). Who may call it is answered, others are not.
     pub fn handle_subscription(&mut self, who: &BareJid) {
-        if self.policy.may_subscribe(who) {
+        if self.policy.may_subscribe(who) && !self.attempts.is_banned(who) {
             self.out.push_back(BridgeOutput::Approve(who.clone()));
         }
     }

@@ -523,3 +523,18 @@ fn nobody_is_let_in_or_called_when_the_rooms_call_is_over() {
     assert_eq!(told.bridge.add_called(told.now, CallId(3), jid("eve")), Err(CallId(3)));
     assert_eq!(told.bridge.callers().count(), 0);
 }
+
+#[test]
+fn who_is_banned_is_not_called_either_and_may_not_see_whether_the_account_is_there() {
+    let mut told = bridge(with_pin());
+    let banned = |told: &mut Told, banned| {
+        told.event(ROOM, &Event::AffiliationChanged { who: jid("dan"), banned });
+        told.bridge.handle_subscription(&jid("dan"));
+        (
+            told.bridge.add_called(told.now, CallId(2), jid("dan")),
+            told.outputs().contains(&BridgeOutput::Approve(jid("dan"))),
+        )
+    };
+    assert_eq!(banned(&mut told, true), (Err(CallId(2)), false));
+    assert_eq!(banned(&mut told, false), (Ok(()), true));
+}

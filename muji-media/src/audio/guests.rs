@@ -15,7 +15,7 @@ const MOST: usize = 64;
 pub(crate) struct GuestLevels {
     levels: BTreeMap<u32, f32>,
     frames: u32,
-    /// Somebody was heard in the frames before.
+    /// It was told that somebody is heard, and not yet that nobody is any more.
     heard: bool,
 }
 
@@ -31,15 +31,19 @@ impl GuestLevels {
         }
     }
 
-    /// A frame was played: each tenth tells the loudest of each since the last, in dBFS. That nobody is heard any more is told once.
-    pub(crate) fn frame(&mut self) -> Option<BTreeMap<u32, f32>> {
+    /// A frame was played: each tenth tells the loudest of each since the last, in dBFS. That nobody is heard any more is told until `tell`
+    /// says that it was taken: there is no other after it.
+    pub(crate) fn frame(&mut self, tell: impl FnOnce(BTreeMap<u32, f32>) -> bool) {
         self.frames = (self.frames + 1) % FRAMES;
         if self.frames != 0 {
-            return None;
+            return;
         }
         let levels = std::mem::take(&mut self.levels);
-        let heard = std::mem::replace(&mut self.heard, !levels.is_empty());
-        (heard || self.heard).then_some(levels)
+        let anybody = !levels.is_empty();
+        if anybody || self.heard {
+            let told = tell(levels);
+            self.heard = anybody || !told;
+        }
     }
 }
 
@@ -48,11 +52,15 @@ mod tests {
     use super::*;
 
     fn told(levels: &mut GuestLevels, contributors: &[Contributor]) -> Vec<BTreeMap<u32, f32>> {
-        let frames = (0..FRAMES).filter_map(|_| {
+        let mut told = Vec::new();
+        for _ in 0..FRAMES {
             levels.add(contributors);
-            levels.frame()
-        });
-        frames.collect()
+            levels.frame(|heard| {
+                told.push(heard);
+                true
+            });
+        }
+        told
     }
 
     #[test]
@@ -62,6 +70,15 @@ mod tests {
         levels.add(&[Contributor { source: 7, level: 12 }]);
         let heard = told(&mut levels, &[Contributor { source: 7, level: 40 }, Contributor { source: 9, level: 127 }]);
         assert_eq!(heard, [BTreeMap::from([(7, -12.0), (9, -127.0)])]);
+        assert_eq!(told(&mut levels, &[]), [BTreeMap::new()]);
+        assert_eq!(told(&mut levels, &[]), []);
+    }
+
+    #[test]
+    fn silence_that_a_slow_program_could_not_take_is_told_again() {
+        let mut levels = GuestLevels::default();
+        told(&mut levels, &[Contributor { source: 7, level: 12 }]);
+        (0..FRAMES).for_each(|_| levels.frame(|_| false));
         assert_eq!(told(&mut levels, &[]), [BTreeMap::new()]);
         assert_eq!(told(&mut levels, &[]), []);
     }

@@ -368,9 +368,7 @@ impl AudioStream {
         if let Some(level) = self.loudness.take() {
             observer.send(Observation::Loudness { session, level });
         }
-        if let Some(levels) = self.guests.frame() {
-            observer.send(Observation::Guests { session, levels });
-        }
+        self.guests.frame(|levels| observer.send(Observation::Guests { session, levels }));
         if let Some(level) = self.meter.take() {
             let stats = AudioStats { round_trip: round_trip(), ..self.receiver.stats() };
             observer.send(Observation::Audio { session, level, stats });

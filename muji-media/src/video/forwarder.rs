@@ -48,7 +48,7 @@ const OFF: Duration = Duration::from_secs(2);
 /// What is passed on is measured over this time: frames come in bursts.
 const MEASURED: Duration = Duration::from_secs(1);
 
-/// What is said of that.
+/// What is said of who sends no key frame.
 const NO_KEY_FRAME: &str = "somebody's client sends no key frame, though it was asked for one three times: its pictures are not passed on for 30 s, and \
      then it is asked again; a newer version of it may help";
 

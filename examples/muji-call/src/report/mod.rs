@@ -201,6 +201,7 @@ impl Report {
         known.state = state;
         if state == "left" {
             (known.now, known.level) = (None, None);
+            known.guest_levels.clear();
         }
         let mut fields = json!({ "nick": nick, "jid": jid.to_string(), "state": state });
         let mut sentence = format!("{} {state}", printable(nick));
@@ -317,23 +318,7 @@ impl Report {
                     self.row();
                 }
             }
-            Observation::Guests { session, levels } => {
-                let known = self.names.get(session).and_then(|nick| self.people.get_mut(nick));
-                if let Some(known) = known {
-                    let speak = |levels: &BTreeMap<u32, f32>| {
-                        levels
-                            .iter()
-                            .filter(|(_, level)| speaks(**level))
-                            .map(|(source, _)| *source)
-                            .collect::<Vec<_>>()
-                    };
-                    let changed = speak(&known.guest_levels) != speak(levels);
-                    known.guest_levels.clone_from(levels);
-                    if changed {
-                        self.show_people();
-                    }
-                }
-            }
+            Observation::Guests { session, levels } => self.guests_heard(*session, levels),
             Observation::MalformedAudio { session, why } => {
                 let Some(nick) = self.names.get(session).map(|nick| printable(nick)) else { return };
                 self.warning(&format!(
@@ -373,6 +358,20 @@ impl Report {
                 self.say("sent", json!({ "bytes": bytes }), || None);
             }
             _ => {}
+        }
+    }
+
+    /// Who takes part through somebody is as loud as this.
+    fn guests_heard(&mut self, session: SessionId, levels: &BTreeMap<u32, f32>) {
+        let known = self.names.get(&session).and_then(|nick| self.people.get_mut(nick));
+        let Some(known) = known else { return };
+        let who_speaks = |levels: &BTreeMap<u32, f32>| -> Vec<u32> {
+            levels.iter().filter(|(_, level)| speaks(**level)).map(|(source, _)| *source).collect()
+        };
+        let changed = who_speaks(&known.guest_levels) != who_speaks(levels);
+        known.guest_levels.clone_from(levels);
+        if changed {
+            self.show_people();
         }
     }
 

@@ -112,7 +112,7 @@ impl Program {
                 Ok(()) => return self.follow_bridge(),
                 Err(call) => {
                     let _over_already = self.muji.in_call(call).leave().is_err();
-                    "there are as many callers as may be".to_owned()
+                    "there are as many callers as may be, it is banned from the room, or the call is over".to_owned()
                 }
             },
             Err(why) => why.to_string(),

@@ -77,13 +77,17 @@ fn bridge(play: &mut Play, document: Element) -> Result<Other> {
 fn session_with(play: &mut Play, document: Element) -> Result<Other> {
     play.joined()?;
     let other = bridge(play, document)?;
-    let mut offer = play.offer("s1", vec![usable(vec![opus()])]);
-    offer.is_focus = true;
-    offer.bridge = Some(mark());
-    let id = play.ask(&other, &offer)?;
-    play.confirmed(&id)?;
-    play.says("an acceptance", SOON, |line| line.action("session-accept").map(drop))?;
+    let offer = play.offer("s1", vec![usable(vec![opus()])]);
+    accepts(play, &other, offer)?;
     Ok(other)
+}
+
+/// It accepts the offer of somebody who says that it is a bridge.
+fn accepts(play: &mut Play, other: &Other, offer: Jingle) -> Result {
+    let offer = Jingle { is_focus: true, bridge: Some(mark()), ..offer };
+    let id = play.ask(other, &offer)?;
+    play.confirmed(&id)?;
+    play.says("an acceptance", SOON, |line| line.action("session-accept").map(drop))
 }
 
 fn calls_a_bridge(play: &mut Play) -> Result {
@@ -154,12 +158,7 @@ fn taken_from_a_conference(play: &mut Play) -> Result<Other> {
     says_to(play, &other, "ringing")?;
     play.order(&Order::Accept)?;
     says_to(play, &other, "proceed")?;
-    let mut offer = direct_offer("call1", usable(vec![opus()]));
-    offer.is_focus = true;
-    offer.bridge = Some(mark());
-    let id = play.ask(&other, &offer)?;
-    play.confirmed(&id)?;
-    play.says("an acceptance", SOON, |line| line.action("session-accept").map(drop))?;
+    accepts(play, &other, direct_offer("call1", usable(vec![opus()])))?;
     Ok(other)
 }
 
