@@ -3,13 +3,12 @@
 //! muted, they have to see that one, which itself sees another.
 
 use std::collections::BTreeMap;
-use std::f64::consts::TAU;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use muji_harness::muji_call::Processes;
-use muji_harness::recognition::{is_colour, read_colour};
+use muji_harness::recognition::{SECOND, is_colour, read_colour, tone_level};
 use muji_harness::room::Rules;
 use muji_harness::server::Server;
 use serde_json::Value;
@@ -48,9 +47,6 @@ const SECONDS: usize = 2;
 
 /// Nobody hears their own tone as loud as this: 40 dB below what was sent.
 const ECHO: f64 = -63.0;
-
-/// Samples of a second.
-const SECOND: usize = 48_000;
 
 /// Parts of a second in which tones are looked for. In a tenth one counts that is off by some hertz, as while clocks are fitted to each
 /// other; in a half there is less of the noise of coding, which is everywhere.
@@ -214,7 +210,8 @@ fn judge(heard: &[Vec<f64>]) -> (String, usize, usize) {
         let _infallible = write!(table, "\n{:<10}", PEOPLE[listener].0);
         for (speaker, (_, hz)) in PEOPLE.iter().enumerate() {
             let part = if listener == speaker { FOR_ITS_OWN } else { FOR_OTHERS };
-            let mut levels: Vec<f64> = samples.chunks_exact(SECOND).map(|second| level(second, *hz, part)).collect();
+            let mut levels: Vec<f64> =
+                samples.chunks_exact(SECOND).map(|second| tone_level(second, *hz, part)).collect();
             levels.sort_by(|one, other| other.total_cmp(one));
             let lasting = levels.get(SECONDS - 1).copied();
             let shown = lasting.map_or_else(|| "nothing".to_owned(), |level| format!("{level:.0}"));
@@ -224,25 +221,4 @@ fn judge(heard: &[Vec<f64>]) -> (String, usize, usize) {
         }
     }
     (table, right, echoes)
-}
-
-/// How loud a tone is in a second, in dBFS: in the median of its parts, of two the softer one. A tone that begins or ends, as when all are muted, is
-/// heard at every pitch for a moment, and what lasts is in both.
-fn level(second: &[f64], hz: f64, part: usize) -> f64 {
-    let mut levels: Vec<f64> = second.chunks_exact(part).map(|part| level_in_part(part, hz)).collect();
-    levels.sort_by(f64::total_cmp);
-    levels.get(levels.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NEG_INFINITY)
-}
-
-fn level_in_part(part: &[f64], hz: f64) -> f64 {
-    let (mut re, mut im) = (0.0, 0.0);
-    for (number, sample) in part.iter().enumerate() {
-        let (sin, cos) = (TAU * hz * number as f64 / SECOND as f64).sin_cos();
-        // A window, so that no tone spreads over all of the spectrum.
-        let window = 1.0 - (TAU * number as f64 / part.len() as f64).cos();
-        re += sample * cos * window;
-        im += sample * sin * window;
-    }
-    let amplitude = 2.0 * f64::hypot(re, im) / part.len() as f64;
-    20.0 * (amplitude / std::f64::consts::SQRT_2).max(1e-6).log10()
 }

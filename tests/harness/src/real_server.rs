@@ -9,7 +9,7 @@ use super::authority::Authority;
 use super::process::{Process, STOP, found, free_port};
 
 /// Accounts on every server.
-pub const PEOPLE: [&str; 4] = ["romeo", "juliet", "mercutio", "benvolio"];
+pub const PEOPLE: [&str; 6] = ["romeo", "juliet", "mercutio", "benvolio", "nurse", "tybalt"];
 
 /// One more, whom nobody has among the contacts.
 pub const STRANGER: &str = "paris";

@@ -1,4 +1,9 @@
-//! Whose tone is heard, and whose colour is seen, by what the programs tell.
+//! Whose tone is heard, and whose colour is seen, by what the programs tell and what they record.
+
+use std::f64::consts::TAU;
+
+/// Samples of a second of sound.
+pub const SECOND: usize = 48_000;
 
 /// A tone is another's if it is no further off, as a share of it: sound is played faster while a jitter buffer catches up, by half a
 /// percent for tens of seconds, and what is measured while other tones sound is not exact.
@@ -12,6 +17,28 @@ const COLOUR_TOLERANCE: u8 = 40;
 pub fn is_tone(heard: f64, wanted: impl Into<f64>) -> bool {
     let wanted = wanted.into();
     (heard - wanted).abs() <= TONE_TOLERANCE * wanted
+}
+
+/// How loud a tone is in a second of sound, in dBFS: in the median of its parts of so many samples, of two the softer one. A tone that begins or
+/// ends, as when all are muted, is heard at every pitch for a moment, and what lasts is in both.
+#[must_use]
+pub fn tone_level(second: &[f64], hz: f64, part: usize) -> f64 {
+    let mut levels: Vec<f64> = second.chunks_exact(part).map(|part| level_in_part(part, hz)).collect();
+    levels.sort_by(f64::total_cmp);
+    levels.get(levels.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NEG_INFINITY)
+}
+
+fn level_in_part(part: &[f64], hz: f64) -> f64 {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (number, sample) in part.iter().enumerate() {
+        let (sin, cos) = (TAU * hz * number as f64 / SECOND as f64).sin_cos();
+        // A window, so that no tone spreads over all of the spectrum.
+        let window = 1.0 - (TAU * number as f64 / part.len() as f64).cos();
+        re += sample * cos * window;
+        im += sample * sin * window;
+    }
+    let amplitude = 2.0 * f64::hypot(re, im) / part.len() as f64;
+    20.0 * (amplitude / std::f64::consts::SQRT_2).max(1e-6).log10()
 }
 
 /// Whether a colour, the mean of a picture, is the wanted one.

@@ -101,12 +101,28 @@ impl Desktop {
         self.kill("pipewire")
     }
 
-    /// Ends its portal.
+    /// Ends its portal, until the bus knows of none.
     ///
     /// # Errors
-    /// If that does not run.
+    /// If that does not run, or the bus keeps its name.
     pub fn kill_portal(&self) -> io::Result<()> {
-        self.kill("portal")
+        self.kill("portal")?;
+        let limit = Instant::now() + START;
+        while self.has_portal()? {
+            if Instant::now() > limit {
+                return Err(io::Error::other("the bus keeps the name of a portal that has ended"));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Whether its bus knows of a portal.
+    fn has_portal(&self) -> io::Result<bool> {
+        let mut asked = Command::new("dbus-send");
+        asked.arg(format!("--bus={}", self.bus())).args(["--print-reply", "--dest=org.freedesktop.DBus", "/"]);
+        asked.args(["org.freedesktop.DBus.GetNameOwner", "string:org.freedesktop.portal.Desktop"]);
+        Ok(asked.stdout(Stdio::null()).stderr(Stdio::null()).status()?.success())
     }
 
     fn kill(&self, program: &str) -> io::Result<()> {

@@ -275,6 +275,7 @@ fn missing(why: &zbus::Error) -> DeviceError {
         zbus::Error::MethodError(name, ..) if name.ends_with(".ServiceUnknown") => {
             "the desktop has no portal (xdg-desktop-portal)".to_owned()
         }
+        why if has_ended(why) => "the desktop's portal (xdg-desktop-portal) ended while it was asked".to_owned(),
         zbus::Error::MethodError(..) => format!("the desktop's portal has no ScreenCast: {}", first_line(why)),
         why => format!("the desktop's portal does not answer: {why}"),
     };
@@ -283,10 +284,47 @@ fn missing(why: &zbus::Error) -> DeviceError {
 
 /// The portal does not do what its interface says.
 fn odd(method: &'static str, why: &zbus::Error) -> DeviceError {
-    DeviceError(format!("nothing is shared: the desktop's portal does not do {method}: {}", first_line(why)))
+    let why = if has_ended(why) {
+        "the desktop's portal (xdg-desktop-portal) has ended".to_owned()
+    } else {
+        format!("the desktop's portal does not do {method}: {}", first_line(why))
+    };
+    DeviceError(format!("nothing is shared: {why}"))
+}
+
+/// Whether who was asked has left the bus: before, or with the question in its hands.
+fn has_ended(why: &zbus::Error) -> bool {
+    let zbus::Error::MethodError(name, ..) = why else { return false };
+    [".ServiceUnknown", ".NameHasNoOwner", ".NoReply"].iter().any(|gone| name.ends_with(gone))
 }
 
 /// Some give all that led to an error.
 fn first_line(why: &zbus::Error) -> String {
     why.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(name: &'static str) -> zbus::Error {
+        let message = Message::signal("/", "org.example.Test", "Tested").and_then(|signal| signal.build(&()));
+        let name = zbus::names::ErrorName::try_from(name).expect("a name");
+        zbus::Error::MethodError(name.into(), Some("in words".to_owned()), message.expect("a message"))
+    }
+
+    #[test]
+    fn a_portal_that_is_not_there_one_that_ended_when_it_was_asked_and_one_that_cannot_share_are_told_apart() {
+        let why = |name| missing(&error(name)).to_string();
+        let none = "no screen can be shared: the desktop has no portal (xdg-desktop-portal)";
+        assert_eq!(why("org.freedesktop.DBus.Error.ServiceUnknown"), none);
+        let ended = "no screen can be shared: the desktop's portal (xdg-desktop-portal) ended while it was asked";
+        assert_eq!(why("org.freedesktop.DBus.Error.NoReply"), ended);
+        let other = why("org.freedesktop.DBus.Error.InvalidArgs");
+        assert!(other.starts_with("no screen can be shared: the desktop's portal has no ScreenCast: "), "{other}");
+        for name in ["org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.ServiceUnknown"] {
+            let why = odd("Start", &error(name)).to_string();
+            assert_eq!(why, "nothing is shared: the desktop's portal (xdg-desktop-portal) has ended");
+        }
+    }
 }
