@@ -45,11 +45,11 @@ class Bot:
 
     def contacts(self, task: object) -> None:
         friends = [str(item.jid) for item in task.finish().items if item.subscription in ("from", "both")]
-        self.calls.ask("contacts", jids=friends)
+        self.calls.tell("contacts", jids=friends)
         presence = Presence()
         caps = self.client.get_module("EntityCaps").caps
         said = presence.addChild("c", namespace="http://jabber.org/protocol/caps", attrs=caps._asdict())
-        self.calls.ask("presence", xml=str(said))  # Presences of calls say it too.
+        self.calls.tell("presence", xml=str(said))  # Presences of calls say it too.
         self.client.send_stanza(presence)
         print("online", flush=True)
 
@@ -62,7 +62,7 @@ class Bot:
     def happened(self, event: muji.Event) -> None:
         print(event, flush=True)
         if event["event"] == "ringing" and event["contact"]:
-            self.calls.ask("accept", call=event["call"])
+            self.calls.tell("accept", call=event["call"])
 
     def end(self) -> None:
         self.over = True

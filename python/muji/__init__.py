@@ -198,6 +198,7 @@ class Calls:
         :raises Refused: if it is not done.
         :raises ConnectionError: if the program is gone, or does not answer.
         """
+        before = self._standing.copy()
         self._remember(method, params)
         if not self.running or self._process is None or self._process.stdin is None:
             raise ConnectionError("muji-call is not running")
@@ -209,7 +210,10 @@ class Calls:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             return await asyncio.wait_for(answer, ANSWERING)
         except Refused:
-            self._standing.pop(method, None)
+            if method in before:  # What the program still goes by.
+                self._standing[method] = before[method]
+            else:
+                self._standing.pop(method, None)
             raise
         except TimeoutError:
             self._kill(f"muji-call does not answer for {ANSWERING} s, and is ended")

@@ -32,7 +32,11 @@ class Attached:
         self._taken = False
         self._calls = Calls(self._in_main_loop(self._send), self._in_main_loop(on_event))
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
 
     @property
     def features(self) -> list[str]:
@@ -50,9 +54,19 @@ class Attached:
         """Starts the program, after the event `gone` as well; `attach` has done it first."""
         asyncio.run_coroutine_threadsafe(self._calls.start(*options), self._loop).result()
 
+    def tell(self, method: str, **params: Any) -> None:
+        """A request of which nobody asks what came: if it was not done, that is logged."""
+
+        def done(answer: Future[Any]) -> None:
+            if not answer.cancelled() and (why := answer.exception()) is not None:
+                _log.warning("%s was not done: %s", method, why)
+
+        self.ask(method, **params).add_done_callback(done)
+
     def close(self, then: Callable[[], None]) -> None:
-        """Leaves all calls and ends the program; does `then`, such as disconnecting, when the last stanza is sent."""
+        """Leaves all calls and ends the program, for good; does `then`, such as disconnecting, when the last stanza is sent."""
         asyncio.run_coroutine_threadsafe(self._calls.close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._in_main_loop(lambda _: then())(None)
 
     def came(self, stanza: Node) -> None:
@@ -92,17 +106,21 @@ def attach(client: Client, on_event: Callable[[Event], None], *options: str) -> 
     :raises OSError: if the program does not start; the sentence says why.
     """
     calls = Attached(client, on_event)
-    calls.start(*options)
+    try:
+        calls.start(*options)
+    except BaseException:
+        calls.close(lambda: None)
+        raise
 
     def connected(*_: object) -> None:
-        calls.ask("connected", jid=str(client.get_bound_jid()))
+        calls.tell("connected", jid=str(client.get_bound_jid()))
         copies = Iq("set")
         copies.addChild("enable", namespace="urn:xmpp:carbons:2")  # What other devices of the account do is known by copies alone.
         client.send_stanza(copies)
 
     client.subscribe("connected", connected)
-    client.subscribe("resume-successful", lambda *_: calls.ask("resumed"))
-    client.subscribe("disconnected", lambda *_: calls.ask("lost"))
+    client.subscribe("resume-successful", lambda *_: calls.tell("resumed"))
+    client.subscribe("disconnected", lambda *_: calls.tell("lost"))
     client.subscribe("stanza-received", lambda _client, _signal, stanza: calls.came(stanza))
     for name in _STANZAS:
         client.register_handler(StanzaHandler(name=name, callback=calls.handle, priority=0))

@@ -130,13 +130,15 @@ class Faults(Programs):
     async def test_a_program_that_is_started_again_knows_who_and_where_the_client_is(self) -> None:
         client = await self.begun(
             "for _ in range(3): say(json.dumps({'id': read()['id'], 'result': None}))",
-            "say(json.dumps({'id': read()['id'], 'error': {'code': -32602, 'message': 'no JID'}}))",
+            "for _ in range(2): say(json.dumps({'id': read()['id'], 'error': {'code': -32602, 'message': 'no JID'}}))",
         )
         await client.calls.connected("romeo@example.org/orchard")
         await client.calls.contacts(["juliet@example.org"])
         await client.calls.lost()
         with self.assertRaisesRegex(muji.Refused, "no JID"):
             await client.calls.presence("<")
+        with self.assertRaisesRegex(muji.Refused, "no JID"):
+            await client.calls.contacts(["nurse@"])
         await client.gone()
         with self.assertRaises(ConnectionError):
             await client.calls.connected("romeo@example.org/balcony")

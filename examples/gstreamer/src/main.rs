@@ -64,7 +64,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Handled::Shared | Handled::NotOurs => client.answer(&stanza).await,
                 },
                 Incoming::Over(why) => return Err(why.into()),
-                Incoming::Lost(_) | Incoming::Resumed | Incoming::Unsent(_) => {} // As in `minimal.rs`.
+                Incoming::Lost(_) => muji.handle_connection(ConnectionChange::Lost),
+                Incoming::Resumed => muji.handle_connection(ConnectionChange::Resumed),
+                Incoming::Unsent(_) => {} // Here a client says that a message is lost.
             },
             Some(notice) = muji.next() => match notice {
                 Notice::Send(stanza) => client.send(stanza).await,

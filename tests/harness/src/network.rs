@@ -267,6 +267,15 @@ impl Host {
         self.block(&random_datagrams(percent))
     }
 
+    /// From now on its router lets in so many kbit/s of datagrams, and drops the others: it has no queue.
+    ///
+    /// # Errors
+    /// If the kernel does not do it.
+    pub fn narrow(&self, kbps: u32) -> io::Result<()> {
+        let rate = kbps / 8;
+        self.block(&format!("iifname \"wan\" meta l4proto udp limit rate over {rate} kbytes/second burst 8 kbytes"))
+    }
+
     /// Connections to and from this port are reset, at a site without a router, or are not any more.
     ///
     /// # Errors

@@ -64,6 +64,15 @@ mod tests {
     }
 
     #[test]
+    fn a_tone_is_as_loud_as_it_is_among_others_also_if_it_is_off_by_a_hertz_and_one_that_is_not_there_is_not() {
+        let sound = |at: usize, hz: f64| 0.1 * (TAU * hz * at as f64 / SECOND as f64).sin();
+        let samples: Vec<f64> = (0..SECOND).map(|at| sound(at, 400.0) + sound(at, 661.0)).collect();
+        let levels = [400.0, 500.0, 660.0, 770.0].map(|hz| tone_level(&samples, hz, SECOND / 10).round());
+        assert_eq!([levels[0], levels[2]], [-23.0, -23.0]);
+        assert!(levels[1] < -70.0 && levels[3] < -70.0, "{levels:?}");
+    }
+
+    #[test]
     fn a_colour_may_be_lighter_by_what_is_written_on_it() {
         let red = read_colour("c03030").expect("it is one");
         assert_eq!(red, [0xC0, 0x30, 0x30]);

@@ -274,6 +274,7 @@ impl Client {
         };
         match (&about, &event) {
             (_, Event::Invited(invitation)) => self.invited(Pending::Invitation(invitation.clone())),
+            (_, Event::RoomInvited(invite)) => self.invited(Pending::Room(invite.clone())),
             (_, Event::InvitationOver(..)) => self.invitations.retain(|_, known| !known.is_over(&about, &event)),
             _ => {}
         }

@@ -13,6 +13,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use muji_core::config::Config;
+use serde_json::json;
 
 use crate::args::MediaArgs;
 use crate::devices::{self, Opened, Wanted};
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 async fn serve(args: &ServeArgs, from: LinesIn, to: LinesOut) -> Result<(), Failure> {
-    let Opened { devices, contents, watches } = devices::open(Wanted {
+    let opened = devices::open(Wanted {
         media: &args.media,
         network: &args.network,
         ca_file: args.ca_file.as_deref(),
@@ -82,7 +83,17 @@ async fn serve(args: &ServeArgs, from: LinesIn, to: LinesOut) -> Result<(), Fail
         window: false,
         video_sink: None,
         bridge: false,
-    })?;
+    });
+    let Opened { devices, contents, watches } = match opened {
+        Ok(opened) => opened,
+        Err(why) => {
+            // A client of a socket does not see our standard error.
+            let told = protocol::Notification::Event(json!({ "event": "warning", "why": why.to_string() }));
+            let _hung_or_gone = to.say(&protocol::notification(&told)).await.is_err();
+            to.finish().await;
+            return Err(why);
+        }
+    };
     let config = Config { nick: args.nick.clone(), ..Config::default() };
     Client::new(&args.network, devices, contents, watches, config, to)?.run(from).await
 }

@@ -113,7 +113,7 @@ async fn two_dinos_in_a_room_and_two_dinos_and_one_of_ours_that_call_its_bridge_
             seconds.filter(|second| tone_level(second, tone.into(), part) > level).count() >= SECONDS
         };
         let unheard = dinos.iter().map(|dino| dino.tone).filter(|tone| !lasts(*tone, SECOND / 10, HEARD));
-        assert_eq!(unheard.collect::<Vec<u16>>(), [], "what our program does not hear, in Hz");
+        assert_eq!(unheard.collect::<Vec<u16>>(), Vec::<u16>::new(), "what our program does not hear, in Hz");
         assert!(!lasts(OURS, SECOND / 2, ECHO), "our program hears itself");
         std::fs::remove_dir_all(folder).expect("it was made");
         Ok("20 of 20 directions are heard, and no caller hears itself".to_owned())
@@ -142,13 +142,13 @@ fn hear_each_other(dinos: &[&Dino], more: &[u16]) -> Result<(), DinoError> {
         if Instant::now() > until {
             let silent =
                 dinos.iter().map(|dino| dino.tone).find(|tone| heard.iter().all(|heard| !heard.contains(tone)));
-            let told: Vec<String> = dinos
-                .iter()
-                .zip(&heard)
-                .map(|(dino, heard)| format!("that of {} Hz hears {heard:?}", dino.tone))
-                .collect();
-            assert!(silent.is_some(), "not all hear all: {}", told.join(", "));
-            return Err(DinoError::Silent(told.join(", ")));
+            let all: Vec<u16> = dinos.iter().map(|dino| dino.tone).chain(more.iter().copied()).collect();
+            let levels =
+                |dino: &&Dino| format!("that of {} Hz {:.0?} dBFS", dino.tone, dino.levels(&all).unwrap_or_default());
+            let told: Vec<String> = dinos.iter().map(levels).collect();
+            let told = format!("of {all:?} Hz hears {}", told.join(", "));
+            assert!(silent.is_some(), "not all hear all: {told}");
+            return Err(DinoError::Silent(told));
         }
     }
 }

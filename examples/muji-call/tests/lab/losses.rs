@@ -16,7 +16,7 @@ const SETTLED: Duration = Duration::from_secs(12);
 const LOOK: Duration = Duration::from_secs(20);
 
 /// Pictures of which each differs from the one before everywhere: they take all bits that they can get.
-fn detailed_pictures() -> PathBuf {
+pub(crate) fn detailed_pictures() -> PathBuf {
     const SIDES: (usize, usize) = (640, 360);
     let path = folder("losses").join("detailed.y4m");
     let mut file = std::fs::File::create(&path).unwrap();
@@ -49,7 +49,7 @@ async fn seen_at(pictures: &Path, percent: u32) -> Option<f64> {
 }
 
 /// After a time: how many bytes of video have come.
-async fn bytes_at(child: &mut Child, time: Duration) -> f64 {
+pub(crate) async fn bytes_at(child: &mut Child, time: Duration) -> f64 {
     let until = Instant::now() + time;
     loop {
         let seen = event(child, LIMIT, |event| event["event"] == "seen").await.expect("it is told once a second");

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the tests of the program, which use more of it")]
 mod support;
 
+mod bridge;
 mod federation;
 mod killing;
 mod losses;

@@ -55,11 +55,16 @@ impl Internet {
 
     /// The program for somebody at a site, in the call of the room.
     pub(crate) fn call(&self, site: &Host, name: &str, more: &[&str]) -> Command {
+        let room = format!("balcony@conference.{}", self.xmpp.domain);
+        self.call_to(&room, site, name, &[&["--nick", name], more].concat())
+    }
+
+    /// The program for somebody at a site, who calls a room or somebody.
+    pub(crate) fn call_to(&self, whom: &str, site: &Host, name: &str, more: &[&str]) -> Command {
         let host = if site.address.contains(':') { SERVER6.to_owned() } else { SERVER.to_owned() };
         let (jid, server) = (format!("{name}@{}", self.xmpp.domain), format!("{host}:{}", self.xmpp.port));
-        let room = format!("balcony@conference.{}", self.xmpp.domain);
         let authority = self.xmpp.authority();
-        let mut arguments = vec![room.as_str(), "--jid", &jid, "--nick", name, "--server", &server];
+        let mut arguments = vec![whom, "--jid", &jid, "--server", &server];
         arguments.extend(["--ca-file", &authority, "--json", "--no-window"]);
         arguments.extend(more);
         at(site, &program(&arguments))

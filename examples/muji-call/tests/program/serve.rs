@@ -353,3 +353,55 @@ async fn a_socket_serves_its_owner_one_client_after_the_other_and_is_not_taken_f
     assert_eq!((code, why.ends_with("there is a file of this name")), (Some(2), true), "{why}");
     std::fs::remove_dir_all(folder).expect("it is ours");
 }
+
+#[tokio::test]
+async fn a_client_of_a_socket_is_told_why_there_are_no_calls() {
+    let folder = folder("no-calls");
+    let (socket, sound) = (folder.join("calls"), folder.join("missing.wav"));
+    let arguments = ["serve", "--audio", text(&sound), "--socket", text(&socket)];
+    let mut serving = program(&arguments).spawn().expect("it is built");
+    for _ in 0..2 {
+        let (_stream, line) = greeted(&socket).await;
+        assert!(line.contains("\"warning\"") && line.contains("missing.wav"), "{line}");
+    }
+    serving.kill().await.expect("it ran");
+    std::fs::remove_dir_all(folder).expect("it is ours");
+}
+
+#[tokio::test]
+async fn an_invitation_to_a_room_is_taken_or_declined_by_its_number() {
+    let mut sidecar = Sidecar::start(&["--audio", "none"]);
+    sidecar.answer(r#"{"id":1,"method":"connected","params":{"jid":"romeo@localhost/orchard"}}"#).await;
+    for (number, answer) in [(1, "accept-invitation"), (2, "decline-invitation")] {
+        let invite = format!(
+            "<message xmlns='jabber:client' from='juliet@localhost/balcony' to='romeo@localhost/orchard'>\
+             <x xmlns='jabber:x:conference' jid='room{number}@conference.localhost'/></message>"
+        );
+        sidecar.write(&json!({ "method": "stanza", "params": { "xml": invite } }).to_string()).await;
+        let event = loop {
+            let said = sidecar.next().await;
+            if said["params"]["event"] == "room-invited" {
+                break said["params"].clone();
+            }
+        };
+        assert_eq!(event["invitation"], number);
+        let answer = json!({ "id": 2, "method": answer, "params": { "invitation": number } });
+        let answered = sidecar.answer(&answer.to_string()).await;
+        assert!(answered.get("error").is_none(), "{answered}");
+        let again = sidecar.answer(&answer.to_string()).await;
+        assert!(again.get("error").is_some(), "it is answered once: {again}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_ends_the_program_with_a_sentence() {
+    let mut sidecar = Sidecar::start(&["--audio", "none"]);
+    let mut asks = sidecar.asks;
+    let write = async move { asks.write_all(&vec![b'a'; (4 << 20) + 1]).await };
+    let child = sidecar.child.take().expect("it is ours");
+    let (written, ended) = tokio::join!(write, timeout(LIMIT, child.wait_with_output()));
+    drop(written); // It may end before all is written.
+    let ended = ended.expect("in time").expect("it ran");
+    let why = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && why.contains("a line has more than 4194304 bytes"), "{why}");
+}

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::network;
 use super::process::{Process, found};
+use super::recognition::{SECOND, tone_level};
 
 /// Dino as Debian names it.
 const DEBIAN: &str = "dino-im";
@@ -39,11 +40,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The desk is silent for longer only if it hangs.
 const DESK: Duration = Duration::from_secs(20);
 
-/// How loud a tone must be to be heard, as a share of full scale. Those of the tests have a tenth and more.
-const AUDIBLE: f64 = 0.02;
+/// How loud a tone must be to be heard, in dBFS. Those of the tests have -23 and more.
+const AUDIBLE: f64 = -37.0;
 
-/// Samples a second that the loudspeaker is recorded with.
-const RATE: f64 = 48_000.0;
+/// Parts of a second in which tones are looked for: one that is off by some hertz counts, as while clocks are fitted to each other.
+const PART: usize = SECOND / 10;
 
 /// Whose Dino it is.
 pub struct Owner<'a> {
@@ -165,11 +166,20 @@ impl Dino {
     /// # Errors
     /// If its sound system does not let us.
     pub fn hears(&self, tones: &[u16]) -> io::Result<Vec<u16>> {
+        let levels = self.levels(tones)?;
+        Ok(tones.iter().copied().zip(levels).filter(|(_, level)| *level > AUDIBLE).map(|(tone, _)| tone).collect())
+    }
+
+    /// How loud each of these tones, in Hertz, comes out of its loudspeaker, in dBFS, listening for a second.
+    ///
+    /// # Errors
+    /// If its sound system does not let us.
+    pub fn levels(&self, tones: &[u16]) -> io::Result<Vec<f64>> {
         let server = format!("unix:{}", self.process.folder.join("pulse").display());
         let mut record = Command::new("parec");
         record.args(["--device=speaker.monitor", "--format=s16le", "--rate=48000", "--channels=1"]);
         let mut record = record.env("PULSE_SERVER", server).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut sound = vec![0; 2 * RATE as usize];
+        let mut sound = vec![0; 2 * SECOND];
         let heard = record.stdout.take().map_or(Ok(()), |mut out| io::Read::read_exact(&mut out, &mut sound));
         record.kill()?;
         record.wait()?;
@@ -178,7 +188,7 @@ impl Dino {
             .chunks_exact(2)
             .map(|two| f64::from(i16::from_le_bytes([two[0], two[1]])) / f64::from(i16::MAX))
             .collect();
-        Ok(tones.iter().copied().filter(|tone| loudness(&samples, f64::from(*tone)) > AUDIBLE).collect())
+        Ok(tones.iter().map(|tone| tone_level(&samples, f64::from(*tone), PART)).collect())
     }
 
     /// Writes what its screen shows.
@@ -244,15 +254,6 @@ fn furnish(place: &str, owner: &Owner<'_>) -> io::Result<()> {
     std::fs::write(etc.join("hosts"), format!("127.0.0.1 localhost {domain} conference.{domain}\n"))
 }
 
-/// How much of a tone there is in it (Goertzel), as a share of full scale.
-fn loudness(samples: &[f64], tone: f64) -> f64 {
-    let turn = 2.0 * (std::f64::consts::TAU * tone / RATE).cos();
-    let (last, before) =
-        samples.iter().fold((0.0, 0.0), |(last, before), sample| (sample + turn * last - before, last));
-    let power = last * last + before * before - turn * last * before;
-    2.0 * power.max(0.0).sqrt() / samples.len() as f64
-}
-
 const ACCOUNT: &str = "insert into account (id, bare_jid, resourcepart, password, alias, enabled) values (1, 'JID', 'dino', 'PASSWORD', '', 1);
 ";
 
@@ -307,17 +308,3 @@ gst-launch-1.0 videotestsrc is-live=true pattern=solid-color foreground-color=CO
     stream-properties="props,media.class=Video/Source,media.role=Camera,node.name=camera,node.description=Camera" >camera.log 2>&1 &
 there 'pw-dump | grep -q node.description.*Camera'
 "#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tone_is_heard_among_others_and_one_that_is_not_there_is_not() {
-        let sound = |at: f64, tone: f64| 0.1 * (std::f64::consts::TAU * tone * at / RATE).sin();
-        let samples: Vec<f64> =
-            (0..48_000).map(|at| sound(f64::from(at), 400.0) + sound(f64::from(at), 660.0)).collect();
-        let heard = [400.0, 500.0, 660.0, 770.0].map(|tone| loudness(&samples, tone) > AUDIBLE);
-        assert_eq!(heard, [true, false, true, false]);
-    }
-}
