@@ -15,6 +15,7 @@ use muji_media::backend::{Backend, Devices};
 use muji_media::device::tone::Tone;
 
 use crate::bare::RealBare;
+use crate::load::CALL;
 use crate::ours::{agree, open};
 use crate::{Goals, sorted, spread};
 
@@ -98,23 +99,33 @@ fn connected() -> Vec<Backend> {
     let mut missing = N * (N - 1);
     for one in 0..N {
         for other in 0..one {
-            let first = describe(&mut backends[one], other, IceRole::Controlling, &mut missing);
-            let second = describe(&mut backends[other], one, IceRole::Controlled, &mut missing);
-            agree(other, second, DtlsRole::Client).into_iter().for_each(|command| backends[one].execute(command));
-            agree(one, first, DtlsRole::Server).into_iter().for_each(|command| backends[other].execute(command));
+            connect(&mut backends, [one, other], [CALL; 2], &mut missing);
         }
     }
+    settle(&mut backends, missing);
+    backends
+}
+
+/// Opens a session between two, which is part of such a call at each; `missing` ends are not connected yet.
+pub(crate) fn connect(backends: &mut [Backend], [one, other]: [usize; 2], calls: [CallId; 2], missing: &mut usize) {
+    let first = describe(&mut backends[one], other, calls[0], IceRole::Controlling, missing);
+    let second = describe(&mut backends[other], one, calls[1], IceRole::Controlled, missing);
+    agree(other, second, DtlsRole::Client).into_iter().for_each(|command| backends[one].execute(command));
+    agree(one, first, DtlsRole::Server).into_iter().for_each(|command| backends[other].execute(command));
+}
+
+/// Waits until all ends are connected.
+pub(crate) fn settle(backends: &mut [Backend], mut missing: usize) {
     let limit = Instant::now() + LIMIT;
     while missing > 0 {
         assert!(Instant::now() < limit, "{missing} ends are not connected");
         std::thread::sleep(Duration::from_millis(5));
-        for backend in &mut backends {
+        for backend in &mut *backends {
             while let Some(report) = report(backend) {
                 missing -= usize::from(matches!(report, MediaReport::Connected { .. }));
             }
         }
     }
-    backends
 }
 
 fn backend() -> Backend {
@@ -134,8 +145,12 @@ fn report(backend: &mut Backend) -> Option<MediaReport> {
     }
 }
 
-fn describe(backend: &mut Backend, with: usize, role: IceRole, missing: &mut usize) -> LocalTransport {
-    backend.execute(open(with, role).0);
+fn describe(backend: &mut Backend, with: usize, in_call: CallId, role: IceRole, missing: &mut usize) -> LocalTransport {
+    let (mut command, _) = open(with, role);
+    if let MediaCommand::Open { call, .. } = &mut command {
+        *call = in_call;
+    }
+    backend.execute(command);
     let limit = Instant::now() + LIMIT;
     loop {
         assert!(Instant::now() < limit, "an end is not described");

@@ -4,6 +4,7 @@
 
 mod bare;
 mod bridge;
+mod bridge_delay;
 mod bundle;
 mod call;
 mod engine;

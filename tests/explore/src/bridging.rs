@@ -10,9 +10,8 @@
 //! The bridges are in the calls of their rooms when it begins. All that anybody says goes by the server, in order; the media layer answers at
 //! once, and so does a client that confirms a request. Nobody answers what asks for features: nothing waits for that.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
@@ -28,7 +27,7 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::check::Violation;
 use crate::digest::{self, Digest, Part};
-use crate::in_flight::InFlight;
+use crate::in_flight::{Channels, InFlight};
 use crate::ladder;
 use crate::person::codecs;
 use crate::search::World;
@@ -129,8 +128,8 @@ fn client(index: usize) -> u64 {
 pub(crate) struct Bridging {
     clients: Vec<Part<Client>>,
     service: Part<SimulatedServer>,
-    up: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
-    down: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
+    up: Channels,
+    down: Channels,
     row: Row,
     left: Row,
     /// Which clients the last move touched.
@@ -182,7 +181,7 @@ impl Bridging {
         (0..people).for_each(|index| service.connected(jid(index)));
         let rooms: Vec<BareJid> = (0..row.rooms).map(|number| service.room(&format!("r{number}"))).collect();
         rooms.iter().for_each(|room| service.rooms.set(room, Rules::default()));
-        let (up, down) = (BTreeMap::new(), BTreeMap::new());
+        let (up, down) = (Channels::default(), Channels::default());
         let service = Part::new(service);
         let mut this = Self { clients, service, up, down, row, left: row, touched: 0, strayed: false };
         for bridge in 0..row.all_bridges() {
@@ -243,26 +242,17 @@ impl Bridging {
             }
             Move::Hear(who) => self.hear(who),
             Move::Read(who) => {
-                let letter = Self::next(&mut self.down, who);
+                let letter = self.down.next(who);
                 self.receive(who, &letter.stanza);
             }
         }
     }
 
-    fn next(channels: &mut BTreeMap<usize, VecDeque<Arc<InFlight>>>, who: usize) -> Arc<InFlight> {
-        let in_flight = channels.get_mut(&who).expect("a move takes a stanza that is in flight");
-        let letter = in_flight.pop_front().expect("empty channels are removed");
-        if in_flight.is_empty() {
-            channels.remove(&who);
-        }
-        letter
-    }
-
     fn hear(&mut self, who: usize) {
-        let letter = Self::next(&mut self.up, who);
+        let letter = self.up.next(who);
         let deliveries = self.service.change().handle(&jid(who), copy(&letter.stanza));
         for (to, stanza) in deliveries {
-            self.down.entry(index(&to)).or_default().push_back(InFlight::new(stanza));
+            self.down.push(index(&to), stanza);
         }
     }
 
@@ -290,14 +280,13 @@ impl Bridging {
                 self.receive(index(&to), &stanza); // Confirmations travel at once.
             }
             (Stanza::Iq(Iq::Get { .. }), Some(_)) => {}
-            _ => self.up.entry(who).or_default().push_back(InFlight::new(stanza)),
+            _ => self.up.push(who, stanza),
         }
     }
 
     /// Whose request a client reads next: it is confirmed at once.
     fn confirmed(&self, who: usize) -> Option<usize> {
-        let Stanza::Iq(Iq::Set { from, .. }) = &self.down.get(&who)?.front()?.stanza else { return None };
-        let from = from.clone()?.try_into_full().ok()?;
+        let from = self.down.request(who)?;
         (!from.domain().as_str().contains('.')).then(|| index(&from))
     }
 
@@ -420,8 +409,8 @@ impl World for Bridging {
                 moves.push(Move::End(who));
             }
         }
-        moves.extend(self.up.keys().map(|who| Move::Hear(*who)));
-        moves.extend(self.down.keys().map(|who| Move::Read(*who)));
+        moves.extend(self.up.clients().map(Move::Hear));
+        moves.extend(self.down.clients().map(Move::Read));
         moves
     }
 
@@ -461,20 +450,19 @@ impl World for Bridging {
             from.clone().try_into_full().is_ok_and(|from| from == jid(who))
         };
         let asks = |who: usize| {
-            self.up.get(&who).into_iter().flatten().any(|letter| is_request(letter))
-                || self.down.values().flatten().any(|letter| of(letter, who))
+            self.up.of(who).any(|letter| is_request(letter)) || self.down.all().any(|letter| of(letter, who))
         };
-        let alone = (0..self.clients.len()).filter(|who| self.down.contains_key(who) && !asks(*who));
+        let alone = (0..self.clients.len()).filter(|who| self.down.front(*who).is_some() && !asks(*who));
         let its = |who: usize| possible.iter().copied().filter(|it| self.touches(*it) & client(who) != 0).collect();
         alone.map(its).collect()
     }
 
     fn digest(&self) -> u64 {
         let channels: Vec<_> =
-            [&self.up, &self.down].iter().map(|channels| channels.keys().collect::<Vec<_>>()).collect();
+            [&self.up, &self.down].iter().map(|channels| channels.clients().collect::<Vec<_>>()).collect();
         let marks = Digest::of_text(&format!("{:?} {channels:?}", self.left));
         let clients = self.clients.iter().map(|client| client.digest(|client| Digest::of(client, client.now)));
-        let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| letter.digest());
+        let in_flight = self.up.all().chain(self.down.all()).map(InFlight::digest);
         let rooms = self.service.digest(|service| Digest::of(&service.rooms, self.clients[0].now));
         digest::together([&marks, rooms].into_iter().chain(clients).chain(in_flight))
     }
@@ -540,10 +528,10 @@ impl World for Bridging {
 
     fn line(&self, happens: Move) -> String {
         let letter = match happens {
-            Move::Hear(who) => self.up.get(&who).and_then(VecDeque::front),
-            Move::Read(who) => self.down.get(&who).and_then(VecDeque::front),
+            Move::Hear(who) => self.up.front(who),
+            Move::Read(who) => self.down.front(who),
             Move::Call(_) | Move::Dial(_) | Move::End(_) => None,
         };
-        ladder::line(&happens, letter.map(|letter| element(&letter.stanza)).as_ref())
+        ladder::line(&happens, letter.map(element).as_ref())
     }
 }

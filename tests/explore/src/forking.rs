@@ -10,7 +10,7 @@
 //! All that reaches a device comes from the server, in order. So what it reads next, and what its user does, is enough to try (`ample.rs`
 //! says what that means).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::check::Violation;
 use crate::digest::{self, Digest, Part};
-use crate::in_flight::InFlight;
+use crate::in_flight::{Channels, InFlight};
 use crate::ladder;
 use crate::person::codecs;
 use crate::search::{Orders, World};
@@ -129,8 +129,8 @@ fn device(index: usize) -> u64 {
 pub(crate) struct Forking {
     people: Vec<Part<Device>>,
     service: Arc<SimulatedServer>,
-    up: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
-    down: BTreeMap<usize, VecDeque<Arc<InFlight>>>,
+    up: Channels,
+    down: Channels,
     row: Row,
     left: Row,
     called: bool,
@@ -179,7 +179,7 @@ impl Forking {
             };
             people.push(Part::new(device));
         }
-        let (up, down) = (BTreeMap::new(), BTreeMap::new());
+        let (up, down) = (Channels::default(), Channels::default());
         let mut this = Self {
             people,
             service: Arc::new(service),
@@ -225,7 +225,7 @@ impl Forking {
             }
             Move::Hear(who) => self.hear(who),
             Move::Read(who) => {
-                let letter = Self::next(&mut self.down, who);
+                let letter = self.down.next(who);
                 self.receive(who, &letter.stanza);
             }
             Move::Return(who) => {
@@ -262,20 +262,11 @@ impl Forking {
         });
     }
 
-    fn next(channels: &mut BTreeMap<usize, VecDeque<Arc<InFlight>>>, who: usize) -> Arc<InFlight> {
-        let in_flight = channels.get_mut(&who).expect("a move takes a stanza that is in flight");
-        let letter = in_flight.pop_front().expect("empty channels are removed");
-        if in_flight.is_empty() {
-            channels.remove(&who);
-        }
-        letter
-    }
-
     fn hear(&mut self, who: usize) {
-        let letter = Self::next(&mut self.up, who);
+        let letter = self.up.next(who);
         let deliveries = Arc::make_mut(&mut self.service).handle(&jid(who), copy(&letter.stanza));
         for (to, stanza) in deliveries {
-            self.down.entry(index(&to)).or_default().push_back(InFlight::new(stanza));
+            self.down.push(index(&to), stanza);
         }
     }
 
@@ -309,31 +300,30 @@ impl Forking {
             *iq.from_mut() = Some(jid(who).into());
             return self.receive(index(&to), &stanza); // Confirmations travel at once.
         }
-        self.up.entry(who).or_default().push_back(InFlight::new(stanza));
+        self.up.push(who, stanza);
     }
 
     /// The copy of the proposal that is the next thing for a device.
     fn proposal(&self, who: usize) -> Option<&Message> {
-        let Stanza::Message(message) = &self.down.get(&who)?.front()?.stanza else { return None };
+        let Stanza::Message(message) = self.down.front(who)? else { return None };
         let word = JingleMessage::find(&message.payloads)?;
         matches!(word.kind, MessageKind::Propose(_)).then_some(message)
     }
 
     /// A server says the same of one device whose stream it gives up as of an account that it does not know.
     fn return_copy(&mut self, who: usize) {
-        let letter = Self::next(&mut self.down, who);
+        let letter = self.down.next(who);
         let Stanza::Message(message) = &letter.stanza else { return };
         let mut error = Message::error(Jid::from(jid(0)));
         (error.id, error.from) = (message.id.clone(), message.to.clone());
         let condition = DefinedCondition::ServiceUnavailable;
         error.payloads = vec![StanzaError::new(ErrorType::Cancel, condition, "en", "").into()];
-        self.down.entry(0).or_default().push_back(InFlight::new(error.into()));
+        self.down.push(0, error.into());
     }
 
     /// Whose request a device reads next: it is confirmed at once.
     fn confirmed(&self, who: usize) -> Option<usize> {
-        let Stanza::Iq(Iq::Set { from, .. }) = &self.down.get(&who)?.front()?.stanza else { return None };
-        from.clone()?.try_into_full().ok().map(|from| index(&from))
+        self.down.request(who).map(|from| index(&from))
     }
 
     /// A device has something to read, and nothing but that and its user can change it: none of its requests is about to be confirmed, the
@@ -344,10 +334,9 @@ impl Forking {
             from.clone().try_into_full().is_ok_and(|from| index(&from) == who)
         };
         let is_request = |letter: &InFlight| matches!(letter.stanza, Stanza::Iq(Iq::Set { .. }));
-        let asks = self.up.get(&who).into_iter().flatten().any(|letter| is_request(letter))
-            || self.down.values().flatten().any(|letter| is_its(letter));
+        let asks = self.up.of(who).any(|letter| is_request(letter)) || self.down.all().any(|letter| is_its(letter));
         let is_returned = self.left.returned > 0 && self.proposal(who).is_some();
-        self.down.contains_key(&who) && !asks && !is_returned && self.used.is_none_or(|used| who <= used + 1)
+        self.down.front(who).is_some() && !asks && !is_returned && self.used.is_none_or(|used| who <= used + 1)
     }
 
     /// True if the caller waits for a device after an error.
@@ -420,8 +409,8 @@ impl World for Forking {
                 moves.push(Move::End(who));
             }
         }
-        moves.extend(self.up.keys().map(|who| Move::Hear(*who)));
-        moves.extend(self.down.keys().map(|who| Move::Read(*who)));
+        moves.extend(self.up.clients().map(Move::Hear));
+        moves.extend(self.down.clients().map(Move::Read));
         if self.left.returned > 0 {
             moves.extend((1..self.people.len()).filter(|who| self.proposal(*who).is_some()).map(Move::Return));
         }
@@ -477,11 +466,11 @@ impl World for Forking {
 
     fn digest(&self) -> u64 {
         let channels: Vec<_> =
-            [&self.up, &self.down].iter().map(|channels| channels.keys().collect::<Vec<_>>()).collect();
+            [&self.up, &self.down].iter().map(|channels| channels.clients().collect::<Vec<_>>()).collect();
         let marks =
             Digest::of_text(&format!("{:?} {} {} {:?} {channels:?}", self.left, self.called, self.offers, self.used));
         let people = self.people.iter().map(|device| device.digest(|device| Digest::of(device, device.now)));
-        let in_flight = self.up.values().chain(self.down.values()).flatten().map(|letter| letter.digest());
+        let in_flight = self.up.all().chain(self.down.all()).map(InFlight::digest);
         digest::together([&marks].into_iter().chain(people).chain(in_flight))
     }
 
@@ -557,11 +546,11 @@ impl World for Forking {
 
     fn line(&self, happens: Move) -> String {
         let letter = match happens {
-            Move::Hear(who) => self.up.get(&who).and_then(VecDeque::front),
-            Move::Read(who) => self.down.get(&who).and_then(VecDeque::front),
-            Move::Return(who) => self.down.get(&who).and_then(VecDeque::front),
+            Move::Hear(who) => self.up.front(who),
+            Move::Read(who) => self.down.front(who),
+            Move::Return(who) => self.down.front(who),
             Move::Call | Move::CallBack | Move::Accept(_) | Move::Decline(_) | Move::End(_) | Move::Wait => None,
         };
-        ladder::line(&happens, letter.map(|letter| element(&letter.stanza)).as_ref())
+        ladder::line(&happens, letter.map(element).as_ref())
     }
 }
