@@ -449,9 +449,7 @@ impl World for Bridging {
             let Stanza::Iq(Iq::Set { from: Some(from), .. }) = &letter.stanza else { return false };
             from.clone().try_into_full().is_ok_and(|from| from == jid(who))
         };
-        let asks = |who: usize| {
-            self.up.of(who).any(|letter| is_request(letter)) || self.down.all().any(|letter| of(letter, who))
-        };
+        let asks = |who: usize| self.up.of(who).any(is_request) || self.down.all().any(|letter| of(letter, who));
         let alone = (0..self.clients.len()).filter(|who| self.down.front(*who).is_some() && !asks(*who));
         let its = |who: usize| possible.iter().copied().filter(|it| self.touches(*it) & client(who) != 0).collect();
         alone.map(its).collect()

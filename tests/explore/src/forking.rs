@@ -334,7 +334,7 @@ impl Forking {
             from.clone().try_into_full().is_ok_and(|from| index(&from) == who)
         };
         let is_request = |letter: &InFlight| matches!(letter.stanza, Stanza::Iq(Iq::Set { .. }));
-        let asks = self.up.of(who).any(|letter| is_request(letter)) || self.down.all().any(|letter| is_its(letter));
+        let asks = self.up.of(who).any(is_request) || self.down.all().any(is_its);
         let is_returned = self.left.returned > 0 && self.proposal(who).is_some();
         self.down.front(who).is_some() && !asks && !is_returned && self.used.is_none_or(|used| who <= used + 1)
     }
