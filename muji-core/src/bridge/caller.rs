@@ -81,6 +81,8 @@ pub struct Caller {
     /// Why it is gone.
     pub over: Option<EndReason>,
     pub(super) tries: u32,
+    /// What it was told last of what it can say: once, as what answers may be a program that answers too.
+    pub(super) hint: Option<&'static str>,
     digits: String,
     /// What was told of it last.
     pub(super) told: Option<Guest>,
@@ -116,6 +118,7 @@ impl Caller {
             bridge: None,
             over: None,
             tries: 0,
+            hint: None,
             digits: String::new(),
             told: None,
             informed: Vec::new(),

@@ -31,7 +31,7 @@ impl Bridge {
                 self.entered(now, call, digits);
                 self.reply_admission(call, who);
             }
-            _ if waits => self.out.push_back(BridgeOutput::Reply(who, "Enter the PIN, then #.".to_owned())),
+            _ if waits => self.hint(call, who, "Enter the PIN, then #."),
             "mute" | "unmute" => {
                 if self.callers.get(&call).is_some_and(|caller| caller.muted_by_key == (line.len() == "mute".len())) {
                     return;
@@ -46,12 +46,16 @@ impl Bridge {
                 let said = format!("In the room: {}. Callers: {callers}.", self.in_room.len());
                 self.out.push_back(BridgeOutput::Reply(who, said));
             }
-            _ => {
-                let said = "mute or *6 mutes you, unmute lets you be heard, who says how many take part.";
-                self.out.push_back(BridgeOutput::Reply(who, said.to_owned()));
-            }
+            _ => self.hint(call, who, "mute or *6 mutes you, unmute lets you be heard, who says how many take part."),
         }
         self.settle(now);
+    }
+
+    fn hint(&mut self, call: CallId, who: BareJid, hint: &'static str) {
+        let Some(caller) = self.callers.get_mut(&call) else { return };
+        if caller.hint.replace(hint) != Some(hint) {
+            self.out.push_back(BridgeOutput::Reply(who, hint.to_owned()));
+        }
     }
 
     fn reply_admission(&mut self, call: CallId, who: BareJid) {

@@ -207,7 +207,7 @@ impl Bridge {
     fn rings(&mut self, now: Instant, call: CallId, from: &FullJid, media: &[Media], is_contact: bool) {
         let who = from.to_bare();
         let mut admission = self.policy.of(&who, is_contact);
-        let waiting = self.callers.values().filter(|caller| caller.state != CallerState::In).count();
+        let waiting = self.callers.values().filter(|caller| caller.waits()).count();
         let full = self.is_full();
         if admission != Admission::Ignored && !self.attempts.may_call(now, &who) {
             admission = Admission::Ignored; // It would try again, and learn when it may.

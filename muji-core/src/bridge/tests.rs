@@ -258,6 +258,31 @@ fn a_lobby_has_places_for_four() {
 }
 
 #[test]
+fn people_whom_the_bridge_calls_take_no_place_in_the_lobby() {
+    let mut told = bridge(with_pin());
+    for (call, name) in (2..).zip(["eve", "fay", "gus", "zoe"]) {
+        assert_eq!(told.bridge.add_called(told.now, CallId(call), jid(name)), Ok(()));
+    }
+    told.contact_calls(9, "dan");
+    assert!(told.bridge.has(CallId(9)));
+}
+
+#[test]
+fn a_line_that_nobody_understands_is_answered_once_as_it_may_be_a_program_that_answers_too() {
+    let mut told = bridge(with_pin());
+    told.contact_calls(2, "dan");
+    told.connects(2, "dan");
+    let mut replies = |lines: &[&str]| {
+        lines.iter().for_each(|line| told.bridge.handle_chat(told.now, &peer("dan").jid.into(), line));
+        told.outputs().into_iter().filter(|output| matches!(output, BridgeOutput::Reply(..))).count()
+    };
+    assert_eq!(replies(&["hello", "I am away", "hello"]), 1, "enter the PIN");
+    assert_eq!(replies(&["693021"]), 1);
+    assert_eq!(replies(&["hello", "I am away", "hello"]), 1, "what one can say");
+    assert_eq!(replies(&["who", "mute"]), 2);
+}
+
+#[test]
 fn callers_who_are_alone_hear_it_and_are_sent_away_in_the_end() {
     let mut told = bridge(AdmissionPolicy::default());
     told.contact_calls(2, "dan");

@@ -7,6 +7,7 @@ use muji_core::bridge::{AdmissionPolicy, Bridge, BridgeOutput, MAX_CALLERS, MAX_
 use muji_core::config::MAX_CALLS;
 use muji_core::media::Audibility;
 use muji_core::{CallId, Event, EventScope, Media};
+use xmpp_parsers::message::MessageType;
 use xmpp_parsers::presence::Type;
 use xmpp_parsers::stanza::Stanza;
 
@@ -87,7 +88,8 @@ impl Program {
     pub(super) fn bridge_stanza_received(&mut self, stanza: &Stanza) {
         let Some(bridge) = &mut self.bridge else { return };
         match stanza {
-            Stanza::Message(message) => {
+            // An error holds the line that it is about, and a room's or a feed's line is no caller's.
+            Stanza::Message(message) if matches!(message.type_, MessageType::Chat | MessageType::Normal) => {
                 let body = message.get_best_body(vec![]).map(|(_, body)| body.clone());
                 if let (Some(from), Some(body)) = (&message.from, body) {
                     bridge.handle_chat(Instant::now(), from, &body);
@@ -96,7 +98,7 @@ impl Program {
             Stanza::Presence(presence) if presence.type_ == Type::Subscribe => {
                 presence.from.iter().for_each(|from| bridge.handle_subscription(&from.to_bare()));
             }
-            Stanza::Presence(_) | Stanza::Iq(_) => {}
+            Stanza::Message(_) | Stanza::Presence(_) | Stanza::Iq(_) => {}
         }
         self.follow_bridge();
     }
